@@ -1,0 +1,12 @@
+"""llv — low-light vision on OpenMMLab.
+
+A picture taken in the dark comes in, an enhancer lights it, any mm model works on it, and one loss teaches both.
+"""
+
+from .utils.environment import check_stack, resolve_packages
+from .version import __version__
+
+check_stack()
+resolve_packages()
+
+__all__ = ['__version__']

@@ -1,0 +1,5 @@
+"""Data sets for training enhancers."""
+
+from .picture_folder import PictureFolder
+
+__all__ = ['PictureFolder']

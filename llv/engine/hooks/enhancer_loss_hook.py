@@ -1,0 +1,89 @@
+"""The scene loss joins the task loss without a subclassed detector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from llv.models.data_preprocessors import EnhancedDataPreprocessor
+from llv.models.losses.weighting import mean_over_groups
+from llv.registry import HOOKS
+
+
+@HOOKS.register_module()
+class EnhancerLossHook(Hook):
+    """Train with ℓ_t + λ·ℓ_s: add the enhancer's own loss to the model's loss dict.
+
+    It works through a forward hook on the inner model, so it also works under DDP, with gradient accumulation and with AMP.
+    Its entries are named ``enhancer_loss_*`` (mmengine sums every entry with "loss" in its name). The loss is the mean
+    over pictures; losses that relate samples to each other need pictures of one size.
+
+    Args:
+        loss_weight: The trade-off λ. 0 adds nothing and costs nothing. The RUAS journal paper names λ without a value; 1 is
+            our choice.
+
+    Raises:
+        TypeError, ValueError: At the start of training, when the model has no trainable enhancer in its preprocessor.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        if loss_weight < 0:
+            raise ValueError(f'`loss_weight` must be at least 0, but got {loss_weight}.')
+        self.loss_weight = loss_weight
+        self._handle: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Attach to the inner model."""
+        if self.loss_weight == 0:
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        preprocessor = model.data_preprocessor
+        if not isinstance(preprocessor, EnhancedDataPreprocessor):
+            raise TypeError(
+                '`EnhancerLossHook` needs a model behind an enhancer, but its data preprocessor is '
+                f'`{type(preprocessor).__name__}`; wrap it with `llv.EnhancedDataPreprocessor` or `--enhancer`.'
+            )
+        if preprocessor.frozen:
+            raise ValueError(
+                '`EnhancerLossHook` has nothing to train because the enhancer is frozen; set `frozen=False` or '
+                '`loss_weight=0`.'
+            )
+        preprocessor.holding = True
+        self._handle = model.register_forward_hook(_SceneLoss(self.loss_weight), with_kwargs=True)
+
+    def after_train(self, runner: Runner) -> None:
+        """Detach."""
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            model.data_preprocessor.holding = False
+
+
+class _SceneLoss:
+    """Holds no module, so that a model that carries it can be deep-copied by EMA."""
+
+    def __init__(self, loss_weight: float) -> None:
+        self.loss_weight = loss_weight
+
+    def __call__(
+        self, model: nn.Module, args: tuple, kwargs: dict, output: Any
+    ) -> dict[str, Tensor] | None:
+        mode = kwargs.get('mode', args[2] if len(args) > 2 else 'tensor')
+        if mode != 'loss' or not isinstance(output, dict):
+            return None
+        held = model.data_preprocessor.pop_held()
+        if not held:
+            return None
+        enhancer = model.data_preprocessor.enhancer
+        # under AMP the hook runs inside autocast; scene losses hold exponentials and small differences
+        with torch.autocast(held[0].images.device.type, enabled=False):
+            losses = [enhancer.loss(h.enhancement, h.images, h.references) for h in held]
+        scene = mean_over_groups(losses, [len(h.images) for h in held])
+        added = {f'enhancer_{name}': self.loss_weight * value for name, value in scene.items()}
+        return {**output, **added}

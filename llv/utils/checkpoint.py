@@ -1,0 +1,146 @@
+"""Reading checkpoints without executing what they hold."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import struct
+from os import PathLike
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_local_rank
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as loaders
+from mmengine.runner import CheckpointLoader
+
+
+# what torch's reader was seen to raise over truncated and altered files
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    AssertionError,
+    MemoryError,
+    OSError,
+    struct.error,
+)
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    """What stands for `getattr` while a checkpoint is read: mmengine's log histories refer to their own methods by it."""
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise pickle.UnpicklingError(f'GLOBAL getattr({owner!r}, {name!r}) is not allowed with weights_only')
+    return getattr(HistoryBuffer, name)
+
+
+def _safe_globals() -> list[Any]:
+    """What mmengine's own checkpoints hold beside tensors: log histories made of small numpy arrays."""
+    core = np._core if hasattr(np, '_core') else np.core
+    arrays = [core.multiarray._reconstruct, core.multiarray.scalar]
+    # numpy 1 and 2 write different module names for the same functions
+    names = [(f, f'numpy.{part}.multiarray.{f.__name__}') for f in arrays for part in ('core', '_core')]
+    dtypes = {type(np.dtype(kind)) for kind in np.typecodes['AllInteger'] + 'efd?'}
+    return [HistoryBuffer, (_history_method, 'builtins.getattr'), np.ndarray, np.dtype, *names, *dtypes]
+
+
+def load_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> Any:
+    """Read a checkpoint with torch's weights-only unpickler.
+
+    Files of mmengine (with their log histories), of torch and of llv open; a file that would run code does not.
+
+    Args:
+        path: A local file.
+        map_location: As in :func:`torch.load`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, no checkpoint, or holds objects that only unrestricted unpickling could build.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'`{path}` is not there; check the path of the weight file.')
+    try:
+        with torch.serialization.safe_globals(_safe_globals()):
+            return torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        if any(sign in str(error) for sign in ('GLOBAL', 'Trying to call reduce', 'Trying to instantiate')):
+            raise ValueError(
+                f'`{path}` is refused: beside tensors it holds Python objects that could run code when opened; '
+                'save its `state_dict` alone with the program that made it.'
+            ) from error
+        raise ValueError(
+            f'`{path}` is damaged or no PyTorch checkpoint; fetch or save it again.'
+        ) from error
+    except _DAMAGE as error:
+        raise ValueError(
+            f'`{path}` is damaged or no PyTorch checkpoint; fetch or save it again.'
+        ) from error
+
+
+def load_state_dict(path: str | PathLike) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint by name: the file's ``state_dict`` if it has one, else the file itself.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`load_checkpoint`; also when the file holds no named tensors.
+    """
+    checkpoint = load_checkpoint(path)
+    if isinstance(checkpoint, dict) and isinstance(checkpoint.get('state_dict'), dict):
+        checkpoint = checkpoint['state_dict']
+    if not isinstance(checkpoint, dict) or not checkpoint:
+        raise ValueError(f'`{path}` holds no named tensors; give the file of a saved `state_dict`.')
+    tensors = {name: value for name, value in checkpoint.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise ValueError(f'`{path}` holds no named tensors; give the file of a saved `state_dict`.')
+    return tensors
+
+
+def use_weights_only_loading() -> None:
+    """Make mmengine read every checkpoint through :func:`load_checkpoint` for the rest of the process.
+
+    mmengine's own loaders fall back to unrestricted unpickling when the restricted one refuses. llv's tools call this
+    before anything is loaded, so `--resume`, `load_from`, `init_cfg` and the test checkpoint are all covered. The
+    schemes that stand for an address (``torchvision://``, ``open-mmlab://``, ``mmcls://``) call mmengine's functions by
+    name, so the functions are replaced as well as the schemes.
+    """
+    CheckpointLoader.register_scheme('', _load_from_local, force=True)
+    CheckpointLoader.register_scheme(('http://', 'https://'), _load_from_http, force=True)
+    loaders.load_from_local = _load_from_local
+    loaders.load_from_http = _load_from_http
+    loaders._safe_torch_load = _load_from_local  # only the maintained continuation of mmengine has it
+
+
+def cached_download(url: str) -> Path:
+    """Where a downloaded checkpoint lies, whether it is there or not."""
+    return Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
+
+
+def _load_from_local(filename: str | PathLike, map_location: Any = None) -> Any:
+    return load_checkpoint(filename, map_location)
+
+
+def _load_from_http(
+    filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = False
+) -> Any:
+    path = cached_download(filename) if model_dir is None else Path(model_dir, cached_download(filename).name)
+    if not path.is_file() and get_local_rank() == 0:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # the names of published files end in the first digits of their sha256
+        digits = re.search(r'-([a-f0-9]{6,})\.', path.name)
+        try:
+            torch.hub.download_url_to_file(
+                filename, str(path), digits and digits.group(1), progress
+            )
+        except (OSError, RuntimeError) as error:
+            raise FileNotFoundError(
+                f'`{filename}` could not be downloaded ({error}); put the file at `{path}` or train with '
+                '`--no-pretrained`.'
+            ) from error
+    barrier()
+    return load_checkpoint(path, map_location)

@@ -1,0 +1,84 @@
+"""Folders of pictures, and the way from there into an enhancer."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from llv.registry import DATASETS
+
+
+def write(folder, names, seed=0, size=(9, 12)):
+    rng = np.random.default_rng(seed)
+    written = {}
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written[name] = rng.integers(0, 256, (*size, 3), dtype=np.uint8)  # RGB
+        cv2.imwrite(str(path), written[name][..., ::-1])
+    return written
+
+
+def build(root, **prefix):
+    pipeline = [dict(type='mmcv.LoadImageFromFile')]
+    if 'reference' in prefix:
+        pipeline.append(dict(type='llv.LoadReference'))
+    pipeline += [
+        dict(type='llv.RandomCrop', size=(4, 20)),
+        dict(type='llv.PackEnhancementInputs'),
+    ]
+    return DATASETS.build(
+        dict(type='llv.PictureFolder', data_root=str(root), data_prefix=prefix, pipeline=pipeline)
+    )
+
+
+def test_pairs_are_cut_alike(tmp_path):
+    dark = write(tmp_path / 'dark', ['b/1.png', 'a.PNG'])
+    for name, picture in dark.items():
+        path = tmp_path / 'day' / name.replace('.PNG', '.bmp')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), 255 - picture[..., ::-1])
+    dataset = build(tmp_path, img='dark', reference='day')
+    assert len(dataset) == 2
+    tops = set()
+    for _ in range(12):
+        item = dataset[1]
+        assert item['inputs'].shape == (3, 4, 12)
+        reference = item['data_samples'].reference.data
+        assert torch.equal(reference, 255 - item['inputs'].flip(0))
+        whole = torch.from_numpy(dark['b/1.png']).permute(2, 0, 1)
+        tops |= {t for t in range(6) if torch.equal(whole[:, t : t + 4], item['inputs'].flip(0))}
+    assert len(tops) > 1
+
+
+def test_unpaired_pictures_have_no_reference(tmp_path):
+    write(tmp_path, ['1.png', '2.jpg'])
+    dataset = build(tmp_path, img='')
+    assert [d['img_path'][-5:] for d in dataset.load_data_list()] == ['1.png', '2.jpg']
+    assert 'reference' not in dataset[0]['data_samples']
+
+
+def test_mistakes_are_named(tmp_path):
+    (tmp_path / 'empty').mkdir()
+    write(tmp_path / 'dark', ['1.png', '2.png', '3.png'])
+    write(tmp_path / 'day', ['2.png'])
+    write(tmp_path / 'twice', ['1.png', '1.bmp'])
+    with pytest.raises(FileNotFoundError, match='gone'):
+        build(tmp_path, img='gone')
+    with pytest.raises(ValueError, match='empty.*no picture'):
+        build(tmp_path, img='empty')
+    with pytest.raises(ValueError, match='2 of 3 .*`1`, `3`'):
+        build(tmp_path, img='dark', reference='day')
+    with pytest.raises(ValueError, match='one name'):
+        build(tmp_path, img='twice')
+
+
+def test_partners_of_other_sizes_and_lost_references_are_named(tmp_path):
+    write(tmp_path / 'dark', ['1.png'])
+    write(tmp_path / 'day', ['1.png'], size=(9, 13))
+    with pytest.raises(ValueError, match='1.png.*size'):
+        build(tmp_path, img='dark', reference='day')[0]
+    dataset = build(tmp_path, img='dark', reference='day')
+    (tmp_path / 'day' / '1.png').write_bytes(b'no picture')
+    with pytest.raises(ValueError, match='1.png.*cannot be read'):
+        dataset[0]

@@ -1,0 +1,91 @@
+"""ℓ_t + λ·ℓ_s, in one process against the closed form and in two against one."""
+
+import copy
+import socket
+
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from toys import LearnedGain, MeanModel
+
+from llv.engine.hooks.enhancer_loss_hook import EnhancerLossHook
+
+pytest.importorskip('mmdet')
+from ddp_workers import DET, FakeRunner, build_model, one_step, rank_batch  # noqa: E402
+
+
+def closed_form(data, w, weight, p=1.0):
+    """Gradient at w of p·255·mean(w·y) over the padded batch plus weight · mean over pictures of mean((w·y − ½)²)."""
+    pictures = [picture.double() / 255 for picture in data['inputs']]
+    largest = max(y.shape[-2] for y in pictures) * max(y.shape[-1] for y in pictures) * 3
+    task = sum((255 * p * y * (w * y < 1 + 1e-9)).sum() for y in pictures) / (largest * len(pictures))
+    scene = sum((2 * (w * y - 0.5) * y).mean() for y in pictures) / len(pictures)
+    return task + weight * scene
+
+
+def step(model, data):
+    optimizer = build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=0.0)))
+    optimizer.zero_grad = lambda **_: None
+    return model.train_step(data, optimizer)
+
+
+@pytest.mark.parametrize('weight', [0.0, 0.25, 3.0])
+def test_gradient_is_the_sum_of_both_losses(weight):
+    model = build_model()
+    EnhancerLossHook(weight).before_train(FakeRunner(model))
+    data = rank_batch(0)
+    log = step(model, data)
+    gradient = model.data_preprocessor.enhancer.w.grad
+    expected = closed_form(data, 1.5, weight)
+    torch.testing.assert_close(gradient.double().item(), expected.item(), rtol=1e-5, atol=1e-6)
+    assert ('enhancer_loss_level' in log) == (weight > 0)
+    total = log['loss_task'] + log.get('enhancer_loss_level', 0)
+    torch.testing.assert_close(log['loss'], total)
+
+
+def test_validation_and_the_end_of_training_add_nothing():
+    model = build_model()
+    hook, runner = EnhancerLossHook(1.0), FakeRunner(model)
+    hook.before_train(runner)
+    model.val_step(rank_batch(0))
+    assert model.data_preprocessor.pop_held() == []
+    hook.after_train(runner)
+    assert 'enhancer_loss_level' not in step(model, rank_batch(0))
+    assert model.data_preprocessor.pop_held() == []
+
+
+def test_the_hooked_model_can_be_copied_after_a_step():
+    model = build_model()
+    EnhancerLossHook(1.0).before_train(FakeRunner(model))
+    step(model, rank_batch(0))
+    model.data_preprocessor(rank_batch(0), True)  # held, not popped
+    twin = copy.deepcopy(model)
+    assert 'enhancer_loss_level' in step(twin, rank_batch(0))
+
+
+@pytest.mark.parametrize('weight', [None, 0.5])
+def test_two_processes_agree_with_one(tmp_path, weight):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(one_step, (2, port, str(tmp_path), weight), nprocs=2)
+    ranks = [torch.load(tmp_path / f'{rank}.pt', weights_only=True) for rank in range(2)]
+    name = 'data_preprocessor.enhancer.w'
+    assert torch.equal(ranks[0]['gradients'][name], ranks[1]['gradients'][name])
+    expected = sum(closed_form(rank_batch(rank), 1.5, weight or 0.0) for rank in range(2)) / 2
+    torch.testing.assert_close(
+        ranks[0]['gradients'][name].double().item(), expected.item(), rtol=1e-5, atol=1e-6
+    )
+    assert ('enhancer_loss_level' in ranks[0]['log']) == (weight is not None)
+
+
+def test_models_without_a_trainable_enhancer_are_refused():
+    with pytest.raises(TypeError, match='EnhancedDataPreprocessor'):
+        EnhancerLossHook().before_train(FakeRunner(MeanModel(DET)))
+    frozen = dict(
+        type='llv.EnhancedDataPreprocessor', enhancer=LearnedGain(), base=DET, frozen=True
+    )
+    with pytest.raises(ValueError, match='frozen'):
+        EnhancerLossHook().before_train(FakeRunner(MeanModel(frozen)))
+    with pytest.raises(ValueError, match='loss_weight'):
+        EnhancerLossHook(-1)
