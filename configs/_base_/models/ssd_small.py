@@ -1,0 +1,73 @@
+# A small SSD that learns night scenes in minutes on two CPU cores: a ResNet-18 of 24 channels with
+# batch normalisation from scratch, maps of stride 8 to 64, pictures of 192 pixels.
+model = dict(
+    type='SingleStageDetector',
+    data_preprocessor=dict(
+        type='DetDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_size_divisor=1,
+    ),
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        base_channels=24,
+        num_stages=4,
+        out_indices=(1, 2),
+        frozen_stages=-1,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        norm_eval=False,
+    ),
+    neck=dict(
+        type='SSDNeck',
+        in_channels=(48, 96),
+        out_channels=(48, 96, 96, 96),
+        level_strides=(2, 2),
+        level_paddings=(1, 1),
+        l2_norm_scale=None,
+        norm_cfg=dict(type='BN'),
+    ),
+    bbox_head=dict(
+        type='llv.SSDHead',
+        in_channels=(48, 96, 96, 96),
+        num_classes=5,
+        anchor_generator=dict(
+            type='SSDAnchorGenerator',
+            scale_major=False,
+            input_size=192,
+            strides=[8, 16, 32, 64],
+            ratios=[[2], [2], [2], [2]],
+            min_sizes=[16, 32, 52, 80],
+            max_sizes=[32, 52, 80, 120],
+        ),
+        bbox_coder=dict(
+            type='DeltaXYWHBBoxCoder',
+            target_means=[0.0, 0.0, 0.0, 0.0],
+            target_stds=[0.1, 0.1, 0.2, 0.2],
+        ),
+    ),
+    train_cfg=dict(
+        assigner=dict(
+            type='MaxIoUAssigner',
+            pos_iou_thr=0.5,
+            neg_iou_thr=0.5,
+            min_pos_iou=0.0,
+            ignore_iof_thr=-1,
+            gt_max_assign_all=False,
+        ),
+        sampler=dict(type='PseudoSampler'),
+        smoothl1_beta=1.0,
+        allowed_border=-1,
+        pos_weight=-1,
+        neg_pos_ratio=3,
+        debug=False,
+    ),
+    test_cfg=dict(
+        nms_pre=1000,
+        nms=dict(type='nms', iou_threshold=0.45),
+        min_bbox_size=0,
+        score_thr=0.02,
+        max_per_img=100,
+    ),
+)
