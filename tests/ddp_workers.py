@@ -7,7 +7,9 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
 from toys import MeanModel
 
-DET = dict(type='mmdet.DetDataPreprocessor', mean=[0.0] * 3, std=[1.0] * 3)
+from llv.engine.hooks.enhancer_loss_hook import EnhancerLossHook
+
+BASE = dict(type='mmengine.ImgDataPreprocessor', mean=[0.0] * 3, std=[1.0] * 3)
 
 
 class FakeRunner:
@@ -20,7 +22,7 @@ class FakeRunner:
 def build_model():
     return MeanModel(
         dict(
-            type='llv.EnhancedDataPreprocessor', enhancer=dict(type='llv.LearnedGain'), base=DET
+            type='llv.EnhancedDataPreprocessor', enhancer=dict(type='llv.LearnedGain'), base=BASE
         )
     )
 
@@ -33,22 +35,23 @@ def rank_batch(rank):
     )
 
 
-def one_step(rank, world, port, folder, loss_weight):
-    """One DDP training step; saves the gradients before the update and the log of losses."""
+def one_step(rank, world, port, folder, loss_weights):
+    """One DDP training step for each weight (None: no hook); saves gradients before the update and the log of losses."""
     os.environ.update(
         MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world)
     )
     torch.distributed.init_process_group('gloo', rank=rank, world_size=world)
     try:
-        from llv.engine.hooks.enhancer_loss_hook import EnhancerLossHook
-
-        model = MMDistributedDataParallel(module=build_model(), broadcast_buffers=False)
-        if loss_weight is not None:
-            EnhancerLossHook(loss_weight).before_train(FakeRunner(model))
-        optimizer = build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=0.0)))
-        optimizer.zero_grad = lambda **_: None  # keep the gradients to look at
-        log = model.train_step(rank_batch(rank), optimizer)
-        gradients = {n: p.grad.clone() for n, p in model.module.named_parameters()}
-        torch.save(dict(gradients=gradients, log=log), f'{folder}/{rank}.pt')
+        results = []
+        for weight in loss_weights:
+            model = MMDistributedDataParallel(module=build_model(), broadcast_buffers=False)
+            if weight is not None:
+                EnhancerLossHook(weight).before_train(FakeRunner(model))
+            optimizer = build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=0.0)))
+            optimizer.zero_grad = lambda **_: None  # keep the gradients to look at
+            log = model.train_step(rank_batch(rank), optimizer)
+            gradients = {n: p.grad.clone() for n, p in model.module.named_parameters()}
+            results.append(dict(gradients=gradients, log=log))
+        torch.save(results, f'{folder}/{rank}.pt')
     finally:
         torch.distributed.destroy_process_group()

@@ -51,8 +51,8 @@ def check_stack() -> None:
     is imported is a mixture of the two.
 
     Raises:
-        ImportError: torch or mmengine is missing or too old; the message is one sentence with the command
-            that mends it.
+        ImportError: torch or mmengine is missing or too old; the message is one sentence with the
+            command that mends it.
     """
     for package, minimum in MINIMUM.items():
         install = _remedy(package) if package in DISTRIBUTIONS else f'`pip install {package}`'

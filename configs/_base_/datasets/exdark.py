@@ -4,7 +4,6 @@
 dataset_type = 'llv.ExDarkDataset'
 data_root = 'data/ExDark/'
 protocol = 'exdark_ruas'
-input_size = 300
 
 # What stands in front of an enhancer must not change the light of the night picture:
 # * mmdet's SSD recipe fills what `Expand` adds with the mean grey of ImageNet. In front of an
@@ -18,13 +17,13 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='Expand', mean=[0, 0, 0], to_rgb=False, ratio_range=(1, 4)),
     dict(type='MinIoURandomCrop', min_ious=(0.1, 0.3, 0.5, 0.7, 0.9), min_crop_size=0.3),
-    dict(type='Resize', scale=(input_size, input_size), keep_ratio=False),
+    dict(type='Resize', scale=(300, 300), keep_ratio=False),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(input_size, input_size), keep_ratio=False),
+    dict(type='Resize', scale=(300, 300), keep_ratio=False),
     # after Resize: the metric compares in the coordinates of the original picture
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
