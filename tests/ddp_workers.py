@@ -21,9 +21,7 @@ class FakeRunner:
 
 def build_model():
     return MeanModel(
-        dict(
-            type='llv.EnhancedDataPreprocessor', enhancer=dict(type='llv.LearnedGain'), base=BASE
-        )
+        dict(type='llv.EnhancedDataPreprocessor', enhancer=dict(type='llv.LearnedGain'), base=BASE)
     )
 
 

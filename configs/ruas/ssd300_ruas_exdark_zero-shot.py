@@ -13,7 +13,11 @@ model = dict(
     )
 )
 upstream = [
-    dict(config='{{ fileDirname }}/../ssd/ssd300_exdark_detector-only.py', into='load_from', prefix=''),
+    dict(
+        config='{{ fileDirname }}/../ssd/ssd300_exdark_detector-only.py',
+        into='load_from',
+        prefix='',
+    ),
     dict(config='{{ fileDirname }}/ruas-scene_exdark.py'),
 ]
 # nothing to train

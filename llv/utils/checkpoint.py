@@ -36,7 +36,9 @@ _DAMAGE = (
 def _history_method(owner: Any, name: str) -> Any:
     """What stands for `getattr` while a checkpoint is read: mmengine's log histories refer to their own methods by it."""
     if owner is not HistoryBuffer or name.startswith('_'):
-        raise pickle.UnpicklingError(f'GLOBAL getattr({owner!r}, {name!r}) is not allowed with weights_only')
+        raise pickle.UnpicklingError(
+            f'GLOBAL getattr({owner!r}, {name!r}) is not allowed with weights_only'
+        )
     return getattr(HistoryBuffer, name)
 
 
@@ -45,9 +47,18 @@ def _safe_globals() -> list[Any]:
     core = np._core if hasattr(np, '_core') else np.core
     arrays = [core.multiarray._reconstruct, core.multiarray.scalar]
     # numpy 1 and 2 write different module names for the same functions
-    names = [(f, f'numpy.{part}.multiarray.{f.__name__}') for f in arrays for part in ('core', '_core')]
+    names = [
+        (f, f'numpy.{part}.multiarray.{f.__name__}') for f in arrays for part in ('core', '_core')
+    ]
     dtypes = {type(np.dtype(kind)) for kind in np.typecodes['AllInteger'] + 'efd?'}
-    return [HistoryBuffer, (_history_method, 'builtins.getattr'), np.ndarray, np.dtype, *names, *dtypes]
+    return [
+        HistoryBuffer,
+        (_history_method, 'builtins.getattr'),
+        np.ndarray,
+        np.dtype,
+        *names,
+        *dtypes,
+    ]
 
 
 def load_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> Any:
@@ -70,7 +81,10 @@ def load_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> Any:
         with torch.serialization.safe_globals(_safe_globals()):
             return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        if any(sign in str(error) for sign in ('GLOBAL', 'Trying to call reduce', 'Trying to instantiate')):
+        if any(
+            sign in str(error)
+            for sign in ('GLOBAL', 'Trying to call reduce', 'Trying to instantiate')
+        ):
             raise ValueError(
                 f'`{path}` is refused: beside tensors it holds Python objects that could run code when opened; '
                 'save its `state_dict` alone with the program that made it.'
@@ -113,7 +127,9 @@ def use_weights_only_loading() -> None:
     CheckpointLoader.register_scheme(('http://', 'https://'), _load_from_http, force=True)
     loaders.load_from_local = _load_from_local
     loaders.load_from_http = _load_from_http
-    loaders._safe_torch_load = _load_from_local  # only the maintained continuation of mmengine has it
+    loaders._safe_torch_load = (
+        _load_from_local  # only the maintained continuation of mmengine has it
+    )
 
 
 def cached_download(url: str) -> Path:
@@ -128,7 +144,11 @@ def _load_from_local(filename: str | PathLike, map_location: Any = None) -> Any:
 def _load_from_http(
     filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = False
 ) -> Any:
-    path = cached_download(filename) if model_dir is None else Path(model_dir, cached_download(filename).name)
+    path = (
+        cached_download(filename)
+        if model_dir is None
+        else Path(model_dir, cached_download(filename).name)
+    )
     if not path.is_file() and get_local_rank() == 0:
         path.parent.mkdir(parents=True, exist_ok=True)
         # the names of published files end in the first digits of their sha256

@@ -20,8 +20,12 @@ def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('dark', help='folder of dark training pictures, searched recursively')
-    parser.add_argument('target', help='folder of well-lit pictures; they need not show the same scenes')
-    parser.add_argument('--out', type=Path, default=Path('fixed_gain.pth'), help='checkpoint to write')
+    parser.add_argument(
+        'target', help='folder of well-lit pictures; they need not show the same scenes'
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('fixed_gain.pth'), help='checkpoint to write'
+    )
     return parser.parse_args()
 
 

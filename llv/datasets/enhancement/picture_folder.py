@@ -56,7 +56,9 @@ def _pictures(folder: str) -> dict[str, Path]:
     """Pictures below a folder by relative path without extension."""
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise FileNotFoundError(f'The picture folder `{root}` is not there; check `data_root` and `data_prefix`.')
+        raise FileNotFoundError(
+            f'The picture folder `{root}` is not there; check `data_root` and `data_prefix`.'
+        )
     found = sorted(path for path in root.rglob('*') if path.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
         raise ValueError(

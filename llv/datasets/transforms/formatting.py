@@ -34,6 +34,8 @@ class PackEnhancementInputs(BaseTransform):
         if 'reference' in results:
             # mmcv loads BGR; references are RGB everywhere in llv
             reference = np.ascontiguousarray(results['reference'][..., ::-1].transpose(2, 0, 1))
-            sample.set_field(PixelData(data=torch.from_numpy(reference)), 'reference', dtype=PixelData)
+            sample.set_field(
+                PixelData(data=torch.from_numpy(reference)), 'reference', dtype=PixelData
+            )
         picture = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
         return dict(inputs=torch.from_numpy(picture), data_samples=sample)

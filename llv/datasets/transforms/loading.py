@@ -25,6 +25,8 @@ class LoadReference(BaseTransform):
         path = results['reference_path']
         picture = mmcv.imread(path, flag='color', channel_order='bgr')
         if picture is None:
-            raise ValueError(f'The reference `{path}` cannot be read as a picture; fetch or save it again.')
+            raise ValueError(
+                f'The reference `{path}` cannot be read as a picture; fetch or save it again.'
+            )
         results['reference'] = picture
         return results

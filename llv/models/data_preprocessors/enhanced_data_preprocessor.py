@@ -71,7 +71,9 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
     ) -> None:
         super().__init__(non_blocking)
         if channel_order not in (None, 'bgr', 'rgb'):
-            raise ValueError(f"`channel_order` must be 'bgr', 'rgb' or None, but got {channel_order!r}.")
+            raise ValueError(
+                f"`channel_order` must be 'bgr', 'rgb' or None, but got {channel_order!r}."
+            )
         if channel_order is None:
             takes_rgb = isinstance(base, dict) and base.get('rgb_to_bgr', False)
             channel_order = 'rgb' if takes_rgb else 'bgr'
@@ -171,7 +173,9 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
         pictures = list(inputs)
         for picture in pictures:
             if not isinstance(picture, Tensor) or picture.ndim != 3 or picture.shape[0] != 3:
-                got = tuple(picture.shape) if isinstance(picture, Tensor) else type(picture).__name__
+                got = (
+                    tuple(picture.shape) if isinstance(picture, Tensor) else type(picture).__name__
+                )
                 raise ValueError(
                     f'An enhancer needs colour pictures of shape (3, H, W), but the batch holds {got}; load grey '
                     "pictures with `color_type='color'`."
@@ -190,7 +194,9 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
         self, sample: BaseDataElement, picture: Tensor, lit: Tensor | None, training: bool
     ) -> BaseDataElement:
         if self.enhancer.scale != 1:
-            sample = rescale_sample(sample, self.enhancer.scale, tuple(picture.shape[-2:]), training)
+            sample = rescale_sample(
+                sample, self.enhancer.scale, tuple(picture.shape[-2:]), training
+            )
         else:
             sample = sample.new()
         if self.keep_pictures:

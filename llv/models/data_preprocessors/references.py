@@ -32,8 +32,12 @@ def stack_references(
         return None
     if not all(present):
         lacking = chosen[present.index(False)].get('img_path')
-        raise ValueError(f'`{lacking}` has no reference while others of its batch have one; pair all pictures or none.')
+        raise ValueError(
+            f'`{lacking}` has no reference while others of its batch have one; pair all pictures or none.'
+        )
     pictures = [sample.reference.data for sample in chosen]
     if len({tuple(picture.shape) for picture in pictures}) > 1:
-        raise ValueError('The references of pictures of one size differ in size; crop and resize them alike.')
+        raise ValueError(
+            'The references of pictures of one size differ in size; crop and resize them alike.'
+        )
     return torch.stack(pictures).float() / 255

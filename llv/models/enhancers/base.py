@@ -150,10 +150,12 @@ class BaseEnhancer(BaseModule):
                 level=logging.WARNING,
             )
             return
-        state_dict = _without_prefix(load_state_dict(self.weights))
+        state_dict = without_prefix(load_state_dict(self.weights))
         state_dict = self.convert_weights(state_dict)
         own = self.state_dict()
-        wrong = [name for name in own if name in state_dict and state_dict[name].shape != own[name].shape]
+        wrong = [
+            name for name in own if name in state_dict and state_dict[name].shape != own[name].shape
+        ]
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
         if wrong or missing or unexpected:
@@ -164,7 +166,10 @@ class BaseEnhancer(BaseModule):
                 f'(first: `{first}`); choose the file or the options that belong together.'
             )
         self.load_state_dict(state_dict)
-        print_log(f'Loaded {len(own)} tensors of {type(self).__name__} from {self.weights}.', logger='current')
+        print_log(
+            f'Loaded {len(own)} tensors of {type(self).__name__} from {self.weights}.',
+            logger='current',
+        )
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
         # called for every load, also by mmengine's own loader, with the place of this module in the model: once a
@@ -174,7 +179,7 @@ class BaseEnhancer(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _without_prefix(state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def without_prefix(state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The enhancer's part of a checkpoint."""
     for prefix in _PREFIXES:
         part = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
@@ -185,7 +190,11 @@ def _without_prefix(state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
 
 def _crop(tensor: Tensor, padded: Tensor, height: int, width: int) -> Tensor:
     """Undo the padding on a tensor of the padded size or a multiple of it; others pass through."""
-    if tensor.ndim != 4 or tensor.shape[-2] % padded.shape[-2] or tensor.shape[-1] % padded.shape[-1]:
+    if (
+        tensor.ndim != 4
+        or tensor.shape[-2] % padded.shape[-2]
+        or tensor.shape[-1] % padded.shape[-1]
+    ):
         return tensor
     return tensor[
         ...,

@@ -30,7 +30,9 @@ class MeanMatch(BaseEnhancer):
         super().__init__()
         targets = torch.as_tensor(target, dtype=torch.float32).flatten()
         if targets.numel() not in (1, 3) or not bool(((targets > 0) & (targets <= 1)).all()):
-            raise ValueError(f'`target` must be one or three numbers in (0, 1], but got {target!r}.')
+            raise ValueError(
+                f'`target` must be one or three numbers in (0, 1], but got {target!r}.'
+            )
         if targets.numel() == 3 and not per_channel:
             raise ValueError('`target` has three numbers, which needs `per_channel=True`.')
         self.per_channel = per_channel

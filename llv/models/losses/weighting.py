@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 
-def mean_over_groups(losses: Sequence[dict[str, Tensor]], counts: Sequence[int]) -> dict[str, Tensor]:
+def mean_over_groups(
+    losses: Sequence[dict[str, Tensor]], counts: Sequence[int]
+) -> dict[str, Tensor]:
     """The mean of per-group losses, weighted by the number of pictures in each group.
 
     Args:
@@ -14,6 +16,8 @@ def mean_over_groups(losses: Sequence[dict[str, Tensor]], counts: Sequence[int])
     """
     total = sum(counts)
     return {
-        name: sum(group[name] * (count / total) for group, count in zip(losses, counts, strict=True))
+        name: sum(
+            group[name] * (count / total) for group, count in zip(losses, counts, strict=True)
+        )
         for name in losses[0]
     }

@@ -12,12 +12,13 @@ from toys import LearnedGain, MeanModel
 from llv.engine.hooks.enhancer_loss_hook import EnhancerLossHook
 
 
-
 def closed_form(data, w, weight, p=1.0):
     """Gradient at w of p·255·mean(w·y) over the padded batch plus weight · mean over pictures of mean((w·y − ½)²)."""
     pictures = [picture.double() / 255 for picture in data['inputs']]
     largest = max(y.shape[-2] for y in pictures) * max(y.shape[-1] for y in pictures) * 3
-    task = sum((255 * p * y * (w * y < 1 + 1e-9)).sum() for y in pictures) / (largest * len(pictures))
+    task = sum((255 * p * y * (w * y < 1 + 1e-9)).sum() for y in pictures) / (
+        largest * len(pictures)
+    )
     scene = sum((2 * (w * y - 0.5) * y).mean() for y in pictures) / len(pictures)
     return task + weight * scene
 

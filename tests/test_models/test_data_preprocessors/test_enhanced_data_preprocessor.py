@@ -54,9 +54,7 @@ def det_samples(sizes):
 def seg_samples(sizes):
     samples = []
     for height, width in sizes:
-        sample = SegDataSample(
-            metainfo=dict(img_shape=(height, width), ori_shape=(height, width))
-        )
+        sample = SegDataSample(metainfo=dict(img_shape=(height, width), ori_shape=(height, width)))
         grid = torch.arange(height * width).reshape(1, height, width) % 19
         sample.gt_sem_seg = PixelData(data=grid)
         samples.append(sample)
@@ -298,4 +296,6 @@ def test_wrong_arguments_are_refused():
 def test_optim_wrapper_type_is_real():
     # guards the frozen test above: an unexpected wrapper would make its state check meaningless
     model = MODELS.build(dict(type='llv.MeanModel', data_preprocessor=DET))
-    assert isinstance(build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=1))), OptimWrapper)
+    assert isinstance(
+        build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=1))), OptimWrapper
+    )

@@ -72,7 +72,8 @@ def test_weights_come_from_any_checkpoint_that_holds_the_enhancer(tmp_path, pref
 
 
 @pytest.mark.parametrize(
-    'tensors', [dict(v=torch.zeros(1)), dict(w=torch.zeros(2)), dict(w=torch.zeros(1), v=torch.zeros(1))]
+    'tensors',
+    [dict(v=torch.zeros(1)), dict(w=torch.zeros(2)), dict(w=torch.zeros(1), v=torch.zeros(1))],
 )
 def test_weights_of_another_network_are_refused(tmp_path, tensors):
     torch.save(tensors, tmp_path / 'other.pth')

@@ -22,7 +22,9 @@ def test_fixed_gain_multiplies_channels_and_clips():
 
 
 def test_fitted_gain_brings_the_mean_to_the_target():
-    dark = [0.2 * torch.rand(3, 8, size) * torch.tensor([1, 0.8, 0.5]).view(3, 1, 1) for size in (5, 9)]
+    dark = [
+        0.2 * torch.rand(3, 8, size) * torch.tensor([1, 0.8, 0.5]).view(3, 1, 1) for size in (5, 9)
+    ]
     bright = [torch.rand(3, 6, 6), torch.rand(3, 7, 3), torch.rand(3, 2, 2)]
     gain = fit_fixed_gain(dark, bright)
     mean = torch.stack([(p * gain.view(3, 1, 1)).mean((1, 2)) for p in dark]).mean(0)

@@ -1,0 +1,62 @@
+"""The searched cell that RUAS is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llv.search.operations import build_operation
+
+_SLOPE = 0.05
+
+
+class DistillationCell(nn.Module):
+    """Seven operations that distill features step by step, then a 1×1 convolution over the parts.
+
+    With φ = LeakyReLU(0.05) and x_0 the input::
+
+        D_i = φ(d_i(x_{i-1})),  x_i = φ(r_i(x_{i-1}) + x_{i-1}),  i = 1, 2, 3
+        D_4 = φ(d_4(x_3)),      out = conv1x1([D_1, D_2, D_3, D_4])
+
+    A refine edge always adds its input, also where its operation is residual by itself. All
+    branches keep the width.
+
+    Args:
+        channels: Width of input and output.
+        genotype: Seven names of operations in the order d1, r1, d2, r2, d3, r3, d4.
+
+    Attributes:
+        radius: How many pixels to each side the result depends on.
+    """
+
+    def __init__(self, channels: int, genotype: Sequence[str]) -> None:
+        super().__init__()
+        if isinstance(genotype, str) or len(genotype) != 7:
+            raise ValueError(
+                'A genotype of the distillation cell has seven names '
+                f'(d1, r1, d2, r2, d3, r3, d4), but got {genotype!r}.'
+            )
+        edges = [build_operation(name, channels) for name in genotype]
+        self.distill = nn.ModuleList(edges[0::2])
+        self.refine = nn.ModuleList(edges[1::2])
+        self.fuse = nn.Conv2d(4 * channels, channels, 1)
+
+    @property
+    def radius(self) -> int:
+        reach, radius = 0, 0  # of x_{i-1}, and of the widest D so far
+        for distill, refine in zip(self.distill, self.refine, strict=False):
+            radius = max(radius, reach + distill.radius)
+            reach += refine.radius
+        return max(radius, reach + self.distill[3].radius)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) in and out."""
+        distilled = []
+        for distill, refine in zip(self.distill, self.refine, strict=False):
+            distilled.append(F.leaky_relu(distill(x), _SLOPE))
+            x = F.leaky_relu(refine(x) + x, _SLOPE)
+        distilled.append(F.leaky_relu(self.distill[3](x), _SLOPE))
+        return self.fuse(torch.cat(distilled, dim=1))
