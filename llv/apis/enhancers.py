@@ -1,0 +1,226 @@
+"""From a name, a config or a config file to a ready enhancer."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import logging
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.registry import Registry
+
+import llv.models.enhancers  # noqa: F401  (registers llv's own)
+from llv.models.enhancers.base import BaseEnhancer
+from llv.registry import MODELS
+from llv.utils.config import load_config
+
+_CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
+
+
+def init_enhancer(
+    enhancer: str | os.PathLike | dict,
+    weights: str | os.PathLike | None = None,
+    device: str | torch.device = 'cpu',
+    **options: Any,
+) -> BaseEnhancer:
+    """Build an enhancer, ready to use: in eval mode, on its device, with its weights.
+
+    Example:
+        >>> import torch
+        >>> module = init_enhancer('fixed_gain', gain=4.0)
+        >>> module(torch.full((1, 3, 2, 2), 0.1)).image.max()
+        tensor(0.4000)
+
+    Args:
+        enhancer: Name in any case, with or without underscores and scope (``'ruas'``,
+            ``'fixed_gain'``, ``'llv.RUAS'``), of any registered enhancer; a config dict; or a
+            config file (path or ``package::…``) with a top-level ``enhancer``, or with a model that
+            holds one.
+        weights: Weight file: the official one, or any checkpoint of llv that holds this enhancer.
+            Replaces what the config says.
+        device: Where to put it.
+        options: Arguments of the enhancer, beside or instead of those of the config.
+
+    Returns:
+        The module; ``module(images).image`` lights (N, 3, H, W) float RGB in [0, 1].
+
+    Raises:
+        ValueError: Nobody registered such an enhancer, it takes no such option, the weights belong
+            to another network or are damaged, or there is no such device.
+        FileNotFoundError: The weight file or the config is not there.
+    """
+    cfg = enhancer_config(enhancer, weights, **options)
+    if cfg.get('weights') is not None:
+        _check_weights(cfg['weights'])
+    # the class itself, so that the registry needs not import mmdet and mmseg to find the name
+    module = MODELS.build({**cfg, 'type': registered_enhancers()[cfg['type']]})
+    if cfg.get('weights') is None and any(p.requires_grad for p in module.parameters()):
+        print_log(
+            f'`{type(module).__name__}` starts untrained, because no `weights` are given.',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return _move(module, device).eval()
+
+
+def enhancer_config(
+    enhancer: str | os.PathLike | dict, weights: str | os.PathLike | None = None, **options: Any
+) -> dict:
+    """The config dict of an enhancer, with its full registered name as ``type``.
+
+    Args:
+        enhancer, weights, options: As for :func:`init_enhancer`.
+
+    Returns:
+        A new dict; ``weights``, where given here, as an absolute path, so that the config holds in
+        any folder.
+
+    Raises:
+        ValueError, FileNotFoundError: As :func:`init_enhancer`; weights are not opened.
+    """
+    if isinstance(enhancer, dict):
+        cfg = _plain(enhancer)
+    elif isinstance(enhancer, (str, os.PathLike)):
+        name = os.fspath(enhancer)
+        if '::' in name or name.endswith(_CONFIG_SUFFIXES):
+            cfg = _from_config(name)
+        else:
+            cfg = dict(type=name)
+    else:
+        raise TypeError(
+            '`enhancer` must be a name, a config or a config file, but got '
+            f'{type(enhancer).__name__}.'
+        )
+    if 'type' not in cfg:
+        raise ValueError(
+            "The config of the enhancer has no `type`; write one, such as `type='llv.RUAS'`."
+        )
+    cfg['type'] = _resolve(cfg['type'], cfg.get('_scope_'))
+    cfg.update(options)
+    if weights is not None:
+        _check_weights(weights)
+        cfg['weights'] = str(Path(weights).expanduser().resolve())
+    _check_options(cfg)
+    return cfg
+
+
+def registered_enhancers() -> dict[str, type[BaseEnhancer]]:
+    """All enhancers that are registered now, by full name (``'llv.RUAS'``), llv's own first."""
+    found: dict[str, type[BaseEnhancer]] = {}
+    registries: list[Registry] = [MODELS, MODELS.root]
+    while registries:
+        registry = registries.pop(0)
+        registries.extend(registry.children.values())
+        for name, kind in registry.module_dict.items():
+            if inspect.isclass(kind) and issubclass(kind, BaseEnhancer):
+                found.setdefault(f'{registry.scope}.{name}', kind)
+    return found
+
+
+def _resolve(name: str | type, scope: str | None = None) -> str:
+    """The full registered name for what a user wrote."""
+    if not isinstance(name, str):  # a class, as configs written in pure Python hold
+        return _resolve(f'{name.__module__}.{name.__name__}')
+    if scope and '.' not in name:
+        name = f'{scope}.{name}'
+    scope, _, plain = name.rpartition('.')
+    if scope:
+        _import_registry(scope)
+    enhancers = registered_enhancers()
+    by_path = {f'{kind.__module__}.{kind.__name__}': full for full, kind in enhancers.items()}
+    if name in by_path:
+        return by_path[name]
+    matches = [
+        full
+        for full in enhancers
+        if _bare(full.rpartition('.')[2]) == _bare(plain)
+        and (not scope or full.rpartition('.')[0].lower() == scope.lower())
+    ]
+    exact = [full for full in matches if full.rpartition('.')[2] == plain]
+    own = [full for full in matches if full.startswith('llv.')]
+    for choice in (matches, exact, own):
+        if len(choice) == 1:
+            return choice[0]
+    shown = {
+        _bare(full.rpartition('.')[2]): full.removeprefix('llv.') for full in reversed(enhancers)
+    }
+    if matches:
+        raise ValueError(
+            f'`{name}` may be {" or ".join(f"`{m}`" for m in matches)}; write it in full.'
+        )
+    nearest = difflib.get_close_matches(_bare(plain), shown, n=1, cutoff=0.4)
+    hint = f'; did you mean `{shown[nearest[0]]}`?' if nearest else '.'
+    raise ValueError(
+        f'`{name}` is no registered enhancer{hint} There are {", ".join(sorted(shown.values()))}.'
+    )
+
+
+def _bare(name: str) -> str:
+    return ''.join(character for character in name.lower() if character.isalnum())
+
+
+def _import_registry(scope: str) -> None:
+    """Let another package register its enhancers, as mmengine does when it meets its scope."""
+    if scope.lower() == 'llv' or not all(part.isidentifier() for part in scope.split('.')):
+        return
+    try:
+        import_module(f'{scope}.registry')
+        registry = MODELS.root.children.get(scope)
+        if registry is not None:
+            registry.import_from_location()
+    except ImportError:  # then its enhancers are unknown, which is said
+        return
+
+
+def _from_config(name: str) -> dict:
+    config = load_config(name)
+    model = config.get('model') or {}
+    preprocessor = model.get('data_preprocessor') or {}
+    for found in (config.get('enhancer'), model.get('enhancer'), preprocessor.get('enhancer')):
+        if isinstance(found, dict):
+            return _plain(found)
+    raise ValueError(
+        f'The config `{name}` holds no enhancer; give one with a top-level '
+        '`enhancer = dict(type=…)`, or with `model.enhancer` or '
+        '`model.data_preprocessor.enhancer`.'
+    )
+
+
+def _plain(cfg: dict) -> dict:
+    return cfg.to_dict() if isinstance(cfg, (Config, ConfigDict)) else copy.deepcopy(dict(cfg))
+
+
+def _check_options(cfg: dict) -> None:
+    kind = registered_enhancers()[cfg['type']]
+    parameters = inspect.signature(kind).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return
+    for key in cfg:
+        if key not in ('type', '_scope_') and key not in parameters:
+            raise ValueError(
+                f'`{kind.__name__}` takes no `{key}`; its options are '
+                f'{", ".join(f"`{p}`" for p in parameters)}.'
+            )
+
+
+def _check_weights(weights: str | os.PathLike) -> None:
+    if not Path(weights).expanduser().is_file():
+        raise FileNotFoundError(f'The weight file `{weights}` is not there; check the path.')
+
+
+def _move(module: BaseEnhancer, device: str | torch.device) -> BaseEnhancer:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise ValueError(
+            f'The device `{device}` is not available on this machine; choose another one, such as '
+            '`cpu`.'
+        ) from error
+    return module.to(device)

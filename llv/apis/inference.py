@@ -1,0 +1,73 @@
+"""Pictures in, lit pictures out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import nn
+
+from llv.utils.pictures import read_picture, to_rgb, to_tensor, to_uint8
+
+Picture = str | os.PathLike | np.ndarray
+
+
+def enhance(
+    module: nn.Module, pictures: Picture | Iterable[Picture]
+) -> np.ndarray | list[np.ndarray]:
+    """Light pictures with a ready enhancer.
+
+    They go through the enhancer one at a time in their own size, without gradients and on the
+    enhancer's device; the module is used as it is, in the mode it is in (:func:`init_enhancer`
+    returns it in eval mode).
+
+    Example:
+        >>> import numpy as np
+        >>> from llv.apis import enhance, init_enhancer
+        >>> enhance(init_enhancer('fixed_gain', gain=2.0), np.full((1, 1, 3), 20, np.uint8))
+        array([[[40, 40, 40]]], dtype=uint8)
+
+    Args:
+        module: An enhancer.
+        pictures: One or many paths or RGB arrays. Files: see
+            :func:`llv.utils.pictures.read_picture` (grey becomes three equal channels, alpha is
+            dropped, the EXIF orientation applied). Arrays: (H, W), (H, W, 3) or (H, W, 4), uint8 or
+            uint16, RGB order. 16 bits are scaled to [0, 1] by 65535.
+
+    Returns:
+        One (s·H, s·W, 3) uint8 RGB array for one picture, a list of them for many; values are
+        rounded to the nearest level (see :func:`llv.utils.pictures.to_uint8`).
+
+    Raises:
+        PictureError: A picture is missing, damaged or of another kind.
+        ValueError: The enhancer returned values that are not finite.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f'`module` must be an enhancer, but got {type(module).__name__}; make one with '
+            "`init_enhancer('ruas')`."
+        )
+    if isinstance(pictures, (str, os.PathLike)):
+        return _enhance_one(module, pictures)
+    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:
+        return _enhance_one(module, pictures)
+    return [_enhance_one(module, picture) for picture in pictures]
+
+
+@torch.no_grad()
+def _enhance_one(module: nn.Module, picture: Picture) -> np.ndarray:
+    array = to_rgb(picture) if isinstance(picture, np.ndarray) else read_picture(picture)
+    tensor = next(chain(module.parameters(), module.buffers()), None)
+    images = to_tensor(array)[None]
+    if tensor is not None:
+        images = images.to(tensor.device)
+    lit = module(images).image[0]
+    if not bool(torch.isfinite(lit).all()):
+        raise ValueError(
+            f'`{type(module).__name__}` returned values that are not finite; its weights are '
+            'damaged or its training diverged.'
+        )
+    return to_uint8(lit)
