@@ -1,0 +1,35 @@
+# `make` shows what there is. Every target sets up `.venv` by itself first.
+PYTHON ?= python3
+PY := .venv/bin/python
+# A Python that was named on purpose must be the one in .venv; the default accepts what is there.
+EXACT := $(if $(filter file default,$(origin PYTHON)),,--exact-python)
+
+.DEFAULT_GOAL := help
+.PHONY: help env test lint demo clean distclean
+
+help:
+	@echo 'make test    the tests'
+	@echo 'make demo    dark pictures in, mAP out: writes work_dirs/demo (IMAGE=photo.jpg enhances a photograph too)'
+	@echo 'make lint    style checks'
+	@echo 'make env     only the set-up: .venv with the pinned stack and llv (PYTHON=python3.12 chooses the Python)'
+	@echo 'make clean   removes caches and build products; make distclean removes .venv too'
+
+env:
+	@command -v $(PYTHON) >/dev/null || { echo 'set-up: no `$(PYTHON)` on PATH: install Python 3.10 to 3.12.' >&2; exit 1; }
+	@$(PYTHON) tools/setup_env.py $(EXACT)
+
+test: env
+	@MPLBACKEND=Agg $(PY) -m pytest tests
+
+lint: env
+	@$(PY) -m ruff check .
+
+demo: env
+	@MPLBACKEND=Agg $(PY) demo/run_demo.py $(if $(IMAGE),--image "$(IMAGE)")
+
+clean:
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find configs demo llv tests tools -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean
+	@rm -rf .venv llv/.mim

@@ -1,0 +1,295 @@
+"""The set-up script, the pins, and what a wheel of llv holds."""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / 'tools' / 'setup_env.py'
+spec = importlib.util.spec_from_file_location('setup_env', SCRIPT)
+setup_env = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(setup_env)
+
+
+# ------------------------------------------------------------------------ what is refused, and how
+
+
+def test_python_too_new(monkeypatch, tmp_path):
+    def program(name, status):
+        (tmp_path / name).write_text(f'#!/bin/sh\nexit {status}\n')
+        (tmp_path / name).chmod(0o755)
+        return str(tmp_path / name)
+
+    monkeypatch.setenv('PATH', str(tmp_path))
+    program('python3.12', 127)  # as a version manager without that version has it
+    sentence = r'Python 3\.13 .* `make PYTHON=python3\.12 test`'
+    with pytest.raises(setup_env.SetupError, match=sentence):
+        setup_env.find_python(False, (3, 13))
+    other = program('python3.11', 0)
+    assert setup_env.find_python(False, (3, 13)) == other
+    with pytest.raises(setup_env.SetupError, match=sentence):
+        setup_env.find_python(True, (3, 13))
+    assert setup_env.find_python(True, (3, 10)) == sys.executable
+
+
+def test_no_compiler(monkeypatch, tmp_path):
+    monkeypatch.setenv('CXX', 'no-such-compiler -O1')
+    with pytest.raises(setup_env.SetupError, match='no C\\+\\+ compiler `no-such-compiler`'):
+        setup_env.check_compiler(str(tmp_path))
+    monkeypatch.setenv('CXX', sys.executable)
+    with pytest.raises(setup_env.SetupError, match='`Python.h` is not in'):
+        setup_env.check_compiler(str(tmp_path))
+    (tmp_path / 'Python.h').touch()
+    setup_env.check_compiler(str(tmp_path))
+
+
+def test_no_disk_space(tmp_path):
+    setup_env.check_disk(tmp_path / 'not' / 'yet', 0)
+    with pytest.raises(setup_env.SetupError, match='GiB left and the set-up needs about 1e\\+09'):
+        setup_env.check_disk(tmp_path / 'not' / 'yet', 1e9)
+
+
+@pytest.mark.parametrize(
+    'names, words',
+    [
+        (['onedl_mmcv-2.3.6', 'opencv_python_headless-4.12.0'], None),
+        (['onedl_mmcv-2.3.6', 'mmcv-2.1.0'], '`mmcv`'),
+        (['mmcv_lite-2.1.0', 'mmsegmentation-1.2.2'], '`mmcv-lite`, `mmsegmentation`'),
+        (['opencv_python-4.12.0', 'opencv_python_headless-4.12.0'], '`opencv-python-headless`'),
+    ],
+)
+def test_conflicts(tmp_path, names, words):
+    for name in names:
+        (tmp_path / f'{name}.dist-info').mkdir()
+    found = setup_env.installed(tmp_path)
+    if words is None:
+        setup_env.check_conflicts(found)
+    else:
+        with pytest.raises(setup_env.SetupError, match='remove `.venv`') as error:
+            setup_env.check_conflicts(found)
+        assert words in str(error.value)
+
+
+def test_command_line_prints_one_sentence(tmp_path):
+    """A checkout whose pins are gone: the sentence and status 1, no traceback."""
+    (tmp_path / 'tools').mkdir()
+    shutil.copy(SCRIPT, tmp_path / 'tools')
+    result = subprocess.run(
+        [sys.executable, tmp_path / 'tools' / 'setup_env.py', '--check'],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith('set-up: `onedl-mmcv` is pinned in no file')
+
+
+# --------------------------------------------------------------------------------- pins and stamp
+
+
+@pytest.mark.parametrize(
+    'name', ['torch', 'torchvision', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection']
+)
+def test_pins_are_what_is_installed(name):
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f'{name} is not installed: not the environment of `make env`')
+    assert version.split('+')[0] == setup_env.read_pin(name)
+
+
+def test_torch_is_pinned_to_the_very_text():
+    assert '\ntorch===' in (ROOT / 'requirements' / 'torch.txt').read_text()
+
+
+@pytest.fixture
+def ready(tmp_path):
+    """A checkout whose set-up has finished."""
+    for name in ('requirements', 'tools', 'llv/.mim', 'configs', '.venv'):
+        (tmp_path / name).mkdir(parents=True)
+    shutil.copy(SCRIPT, tmp_path / 'tools')
+    shutil.copy(ROOT / 'setup.py', tmp_path)
+    for file in (ROOT / 'requirements').glob('*.txt'):
+        shutil.copy(file, tmp_path / 'requirements')
+    for name in ('configs', 'tools'):
+        (tmp_path / 'llv' / '.mim' / name).symlink_to(tmp_path / name)
+    (tmp_path / '.venv' / 'llv-setup').write_text(setup_env.fingerprint(tmp_path, '3.11'))
+    return tmp_path
+
+
+def test_ready_until_something_changes(ready):
+    def is_ready(version='3.11'):
+        return setup_env.is_ready(ready, ready / '.venv', version)
+
+    assert is_ready()
+    assert not is_ready('3.12')
+    pins = ready / 'requirements' / 'mmcv.txt'
+    text = pins.read_text()
+    pins.write_text(text.replace('2.3', '2.4'))
+    assert not is_ready()
+    pins.write_text(text)
+    assert is_ready()
+    (ready / 'demo').mkdir()  # has no link under llv/.mim yet
+    assert not is_ready()
+
+
+def test_moved_checkout_is_not_ready(ready):
+    moved = ready.with_name('moved')
+    ready.rename(moved)
+    assert not setup_env.is_ready(moved, moved / '.venv', '3.11')
+
+
+# --------------------------------------------------------------------------------- the mmcv wheel
+
+
+def test_cache_key(monkeypatch, tmp_path):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    parts = ['2.3.6', '2.13.0', 'cpython-311', 'linux-x86_64']
+    folders = {setup_env.cache_folder(*parts)}
+    for index in range(4):
+        folders.add(setup_env.cache_folder(*parts[:index], 'other', *parts[index + 1 :]))
+    assert len(folders) == 5
+    assert {folder.parent for folder in folders} == {tmp_path / 'llv' / 'wheels'}
+
+
+def fake_pip(tmp_path: Path, tail: str) -> Path:
+    """A stand-in for the Python that runs `pip wheel`; writes half a wheel, then runs `tail`."""
+    python = tmp_path / 'python'
+    python.write_text(
+        '#!/bin/sh\nwhile [ "$1" != -w ]; do shift; done\n'
+        f'mkdir -p "$2"; echo half > "$2/mmcv.whl"; echo "  [1/2] c++ a.cpp"\n{tail}\n'
+    )
+    python.chmod(0o755)
+    return python
+
+
+def test_build_reaches_the_cache_whole(tmp_path):
+    folder = tmp_path / 'cache' / 'key'
+    progress = setup_env.Progress(1, tmp_path / 'log')
+    python = fake_pip(tmp_path, 'echo half >> "$2/mmcv.whl"')
+    wheel = setup_env.build_mmcv(python, folder, progress)
+    assert wheel == folder / 'mmcv.whl' and wheel.read_text() == 'half\nhalf\n'
+    assert '[1/2]' in (tmp_path / 'log').read_text()
+    # A second clone that built at the same time takes the first one's wheel.
+    assert setup_env.build_mmcv(python, folder, progress) == wheel
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_failed_build_leaves_nothing(tmp_path, capsys):
+    folder = tmp_path / 'cache' / 'key'
+    progress = setup_env.Progress(1, tmp_path / 'log')
+    with pytest.raises(setup_env.SetupError, match='onedl-mmcv could not be built'):
+        setup_env.build_mmcv(fake_pip(tmp_path, 'echo no space; exit 1'), folder, progress)
+    assert list(folder.parent.iterdir()) == []
+    assert 'no space' in capsys.readouterr().out
+
+
+def is_running(pid: int) -> bool:
+    """False too for a process that is dead and not yet collected by its new parent."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f'/proc/{pid}/stat')
+    return not (stat.exists() and ') Z ' in stat.read_text())
+
+
+def test_killed_build_leaves_no_wheel_and_no_process(tmp_path):
+    fake_pip(tmp_path, f'sleep 60 & echo $! > {tmp_path}/pid; wait')
+    code = (
+        f'import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n'
+        'import signal, setup_env; from pathlib import Path\n'
+        'signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n'
+        f'tmp = Path({str(tmp_path)!r})\n'
+        'setup_env.build_mmcv(tmp / "python", tmp / "cache" / "key", '
+        'setup_env.Progress(1, tmp / "log"))'
+    )
+    process = subprocess.Popen([sys.executable, '-c', code])
+    pid = tmp_path / 'pid'
+    for _ in range(200):
+        if pid.exists() and pid.read_text().strip():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143
+    assert list((tmp_path / 'cache').iterdir()) == []
+    for _ in range(100):
+        if not is_running(int(pid.read_text())):
+            break
+        time.sleep(0.05)
+    assert not is_running(int(pid.read_text()))
+
+
+def test_jobs(monkeypatch):
+    monkeypatch.setenv('MAX_JOBS', '3')
+    assert setup_env.build_jobs() == 3
+    monkeypatch.delenv('MAX_JOBS')
+    assert 1 <= setup_env.build_jobs() <= os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    'line, news',
+    [
+        ('  [12/78] c++ -MMD -MF build/a.o', 'compiled 12 of 78 files'),
+        ('Downloading torch-2.13.0-cp311.whl (900.1 MB)\n', 'downloading torch-2.13.0-cp311.whl'),
+        ('  Downloading https://host/simple/torch-2.13.0.whl', 'downloading torch-2.13.0.whl'),
+        ('Installing collected packages: numpy, torch', 'unpacking'),
+        ('  warning: [-Wc++20-extensions]', None),
+    ],
+)
+def test_latest_news(line, news):
+    assert setup_env.latest_news(line) == news
+
+
+# ------------------------------------------------------------------------------- llv's own wheel
+
+
+def test_one_opencv():
+    names = {d.metadata['Name'].lower() for d in importlib.metadata.distributions()}
+    opencv = {name for name in names if name.startswith('opencv')}
+    assert len(opencv) == 1, opencv
+
+
+def test_wheel_holds_configs_tools_and_data(tmp_path):
+    pytest.importorskip('setuptools', minversion='64')
+    source = tmp_path / 'source'
+    ignore = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
+    for name in (*setup_env.MIM_FOLDERS, 'llv'):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=ignore)
+        elif (ROOT / name).exists():
+            shutil.copy(ROOT / name, source / name)
+    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE'):
+        shutil.copy(ROOT / name, source)
+    subprocess.run(
+        [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation',
+         '--no-index', '-w', tmp_path, source],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob('llv-*.whl')
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for name in setup_env.MIM_FOLDERS:
+        for file in [source / name, *(source / name).rglob('*')]:
+            if file.is_file():
+                assert f'llv/.mim/{file.relative_to(source)}' in names
+    for file in (source / 'llv').rglob('*'):
+        if file.suffix in ('.py', '.txt', '.json', '.csv', '.yml'):
+            assert str(file.relative_to(source)) in names
+    assert not [name for name in names if name.startswith(('tests/', 'configs/'))]
+    assert any(name.endswith('/LICENSE') for name in names)
+
+
+def test_model_index_lists_every_metafile():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    found = {str(file.relative_to(ROOT)) for file in (ROOT / 'configs').rglob('metafile.yml')}
+    assert set(index['Import']) == found
