@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import checkpoint as loaders
 from mmengine.runner import CheckpointLoader
-
+from mmengine.runner import checkpoint as loaders
 
 # what torch's reader was seen to raise over truncated and altered files
 _DAMAGE = (
@@ -34,7 +33,7 @@ _DAMAGE = (
 
 
 def _history_method(owner: Any, name: str) -> Any:
-    """What stands for `getattr` while a checkpoint is read: mmengine's log histories refer to their own methods by it."""
+    """Stands for `getattr` while a checkpoint is read: mmengine's log histories refer to their methods by it."""
     if owner is not HistoryBuffer or name.startswith('_'):
         raise pickle.UnpicklingError(
             f'GLOBAL getattr({owner!r}, {name!r}) is not allowed with weights_only'

@@ -1,0 +1,227 @@
+"""What ``tools/train.py`` and ``tools/test.py`` share: arguments, reading a config, training and testing it."""
+
+from __future__ import annotations
+
+import copy
+import os
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from llv.apis.plug import plug_enhancer
+from llv.engine.settings import (
+    RunOptions,
+    build_runner,
+    check_downloads,
+    open_process_group,
+    stop_workers,
+    use_parallel_cpu,
+)
+from llv.engine.upstream import run_upstreams
+from llv.utils.checkpoint import use_weights_only_loading
+from llv.utils.config import load_config
+
+
+class _Options(DictAction):
+    """``key=value`` pairs; a pair without ``=`` is a message instead of a traceback."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option: Any = None
+    ) -> None:
+        for pair in values:
+            if '=' not in pair:
+                parser.error(f'`{option} {pair}` has no `=`; write `key=value`.')
+        super().__call__(parser, namespace, values, option)
+
+
+def common_arguments(description: str) -> ArgumentParser:
+    """The arguments that training and testing have in common."""
+    parser = ArgumentParser(description=description)
+    parser.add_argument('config', help='a file, or one of a package: llv::…, mmdet::…, mmseg::…')
+    parser.add_argument(
+        '--work-dir', help='folder for logs and checkpoints; default work_dirs/<config>'
+    )
+    parser.add_argument(
+        '--enhancer', metavar='NAME_OR_CONFIG', help='enhancer to plug into the config'
+    )
+    parser.add_argument('--enhancer-weights', metavar='FILE', help='weights of that enhancer')
+    parser.add_argument(
+        '--frozen-enhancer', action='store_true', help='keep that enhancer as it is'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_Options,
+        metavar='KEY=VALUE',
+        help='values that replace those of the config: model.backbone.depth=18 a.list="[1,2]"',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    # torch.distributed.launch passes it; mmengine reads the environment
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser
+
+
+def read_config(args: Namespace) -> Config:
+    """The config that the common arguments describe, with its enhancer and its ``work_dir``.
+
+    Raises:
+        FileNotFoundError, ImportError, ValueError: As :func:`llv.utils.config.load_config` and
+            :func:`llv.apis.plug_enhancer`.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = load_config(args.config, args.cfg_options)
+    if 'model' not in cfg:
+        raise ValueError(
+            f'The config `{args.config}` has no `model`; name a config of a whole run.'
+        )
+    if args.enhancer is not None:
+        cfg = plug_enhancer(
+            cfg, args.enhancer, weights=args.enhancer_weights, frozen=args.frozen_enhancer
+        )
+    elif args.enhancer_weights is not None or args.frozen_enhancer:
+        raise ValueError(
+            '`--enhancer-weights` and `--frozen-enhancer` belong to `--enhancer`; name the enhancer.'
+        )
+    stem = Path(cfg.filename).stem
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', stem))
+    return cfg
+
+
+def train(cfg: Config, options: RunOptions, resume: str | None = None) -> Runner:
+    """Run what a config builds on, then train it; a config without training is evaluated instead.
+
+    Args:
+        cfg: Config with its ``work_dir``.
+        options: As given on the command line; they hold for upstream runs too.
+        resume: A checkpoint to resume from, ``auto`` for the latest in the work folder if there is one, None to start.
+
+    Returns:
+        The runner after training.
+    """
+    use_weights_only_loading()
+    cfg = options.applied_to(cfg)
+    trains = cfg.get('train_cfg') is not None
+    if trains:
+        check_downloads(cfg)
+    elif not cfg.get('load_from') and not cfg.get('upstream'):
+        raise ValueError(
+            'The config trains nothing (`train_cfg` is None) and has no weights to evaluate; '
+            'set `load_from` or `upstream`.'
+        )
+    open_process_group(cfg, options.launcher)
+    cfg = run_upstreams(cfg, options)
+    if not trains:
+        for key in ('train_dataloader', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr'):
+            cfg.pop(key, None)
+        return test(cfg, options)
+    runner = build_runner(cfg, options, resume)
+    runner.train()
+    stop_workers(runner)
+    return runner
+
+
+def test(cfg: Config, options: RunOptions) -> Runner:
+    """Evaluate the checkpoint ``load_from`` of a config on its test set.
+
+    Upstream runs are not looked at: the checkpoint holds all weights.
+
+    Raises:
+        FileNotFoundError: The checkpoint is not there.
+        ValueError: The config has no test set.
+    """
+    use_weights_only_loading()
+    cfg = copy.deepcopy(cfg)
+    cfg.pop('upstream', None)
+    cfg.launcher = options.launcher
+    checkpoint = cfg.get('load_from')
+    if checkpoint and '://' not in checkpoint and not Path(checkpoint).expanduser().is_file():
+        raise FileNotFoundError(f'The checkpoint `{checkpoint}` is not there; check the path.')
+    if cfg.get('test_cfg') is None or cfg.get('test_dataloader') is None:
+        raise ValueError(
+            'The config has no test set; set `test_cfg`, `test_dataloader` and `test_evaluator`.'
+        )
+    open_process_group(cfg, options.launcher)
+    use_parallel_cpu(cfg, options.launcher)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.test()
+    stop_workers(runner)
+    return runner
+
+
+def use_tta(cfg: Config) -> None:
+    """Test several views of every picture and merge the predictions; the enhancer runs in each view.
+
+    Detectors without a `tta_model` of their own see each picture and its mirror image, merged by NMS.
+
+    Raises:
+        ValueError: The config is no detector's and has no `tta_model` or no `tta_pipeline`.
+    """
+    # mmengine would put the one at the top in the place of the model's own, with the enhancer in it
+    preprocessor = cfg.pop('data_preprocessor', None)
+    if preprocessor is not None:
+        cfg.model.setdefault('data_preprocessor', preprocessor)
+    dataset = cfg.test_dataloader.dataset
+    while 'pipeline' not in dataset and 'dataset' in dataset:
+        dataset = dataset.dataset
+    for key in ('tta_model', 'tta_pipeline'):
+        if cfg.get(key) is None and cfg.get('default_scope') != 'mmdet':
+            raise ValueError(f'`--tta` needs `{key}` in the config; add it, or test without.')
+    if cfg.get('tta_model') is None:
+        nms = dict(type='nms', iou_threshold=0.5)
+        cfg.tta_model = dict(type='DetTTAModel', tta_cfg=dict(nms=nms, max_per_img=100))
+        print_log(
+            'The config has no `tta_model`; views are merged by NMS at an IoU of 0.5.', 'current'
+        )
+    if cfg.get('tta_pipeline') is None:
+        *loading, packing = copy.deepcopy(list(dataset.pipeline))
+        keys = packing.get('meta_keys') or (
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+        )
+        packing.meta_keys = tuple(dict.fromkeys((*keys, 'flip', 'flip_direction')))
+        mirrored = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        cfg.tta_pipeline = [*loading, dict(type='TestTimeAug', transforms=[mirrored, [packing]])]
+        print_log(
+            'The config has no `tta_pipeline`; each picture and its mirror image are tested.',
+            'current',
+        )
+    dataset.pipeline = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+
+
+def use_pictures(cfg: Config, folder: str) -> None:
+    """Draw the predictions on the test pictures into `folder`."""
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
+    if hook is None:
+        raise ValueError(
+            '`--show-dir` needs a hook that draws; add `default_hooks.visualization`, such as '
+            '`mmdet.DetVisualizationHook`.'
+        )
+    hook.draw = True
+    if cfg.get('default_scope') == 'mmdet':
+        hook.test_out_dir = folder
+    else:
+        cfg.visualizer.save_dir = folder
+
+
+def use_output(cfg: Config, target: str) -> None:
+    """Keep the predictions: for segmentation pictures of label maps in a folder, else one pickle file."""
+    evaluators = cfg.get('test_evaluator')
+    if cfg.get('default_scope') == 'mmseg':
+        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+            evaluator.output_dir = target
+            evaluator.keep_results = True
+        return
+    if Path(target).suffix not in ('.pkl', '.pickle'):
+        raise ValueError(f'`--out {target}` must name a .pkl file.')
+    dump = 'mmdet.DumpDetResults' if cfg.get('default_scope') == 'mmdet' else 'DumpResults'
+    evaluators = list(evaluators) if isinstance(evaluators, list) else [evaluators]
+    cfg.test_evaluator = [*evaluators, dict(type=dump, out_file_path=target)]

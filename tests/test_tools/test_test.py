@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.fileio import load
+from toy_training import Evil, write
+
+from llv.engine.runner import use_output, use_pictures, use_tta
+
+
+@pytest.fixture
+def trained(tmp_path, call_tool):
+    file = write(tmp_path, extra='train_cfg.update(max_epochs=1)')
+    assert call_tool('train', file, '--work-dir', tmp_path / 'run')[0] == 0
+    return file, tmp_path / 'run' / 'epoch_1.pth'
+
+
+def test_checkpoint_is_tested(tmp_path, call_tool, trained):
+    file, checkpoint = trained
+    entry = dict(config='nowhere.py')  # testing does not look at it
+    options = ['--cfg-options', f'upstream=[{entry}]', 'randomness.seed=0']
+    out = tmp_path / 'out.pkl'
+    status, error = call_tool(
+        'test', file, checkpoint, '--work-dir', tmp_path / 'test', '--out', out, *options
+    )
+    assert status == 0, error
+    metrics = json.loads(next((tmp_path / 'test').glob('*/*.json')).read_text())
+    values = [float(value) for value in load(out)]
+    assert len(values) == 10
+    assert metrics['mean'] == pytest.approx(np.mean(values))
+
+
+def test_user_errors_are_one_sentence(tmp_path, call_tool, trained):
+    file, checkpoint = trained
+    evil = tmp_path / 'evil.pth'
+    torch.save(dict(state_dict=Evil(tmp_path / 'trace')), evil)
+    cases = [
+        ([tmp_path / 'gone.pth'], 'gone.pth'),
+        ([evil], 'refused'),
+        ([checkpoint, '--tta'], '`tta_model`'),
+        ([checkpoint, '--show-dir', tmp_path], '`default_hooks.visualization`'),
+        ([checkpoint, '--out', tmp_path / 'x.txt'], '.pkl'),
+        ([checkpoint, '--cfg-options', 'test_cfg=None'], 'no test set'),
+    ]
+    for arguments, message in cases:
+        status, error = call_tool('test', file, *arguments, '--work-dir', tmp_path / 'test')
+        assert status == 2 and message in error and 'Traceback' not in error, (arguments, error)
+    assert not (tmp_path / 'trace').exists()
+
+
+def detector():
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(32, 32)),
+        dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'scale_factor')),
+    ]
+    return Config(
+        dict(
+            default_scope='mmdet',
+            data_preprocessor=dict(type='DetDataPreprocessor'),
+            model=dict(data_preprocessor=dict(type='llv.EnhancedDataPreprocessor')),
+            test_dataloader=dict(
+                dataset=dict(type='RepeatDataset', dataset=dict(pipeline=pipeline))
+            ),
+            test_evaluator=dict(type='CocoMetric'),
+            default_hooks=dict(visualization=dict(type='DetVisualizationHook')),
+        )
+    )
+
+
+def test_tta_keeps_the_enhancer_and_has_defaults_for_detectors():
+    cfg = detector()
+    use_tta(cfg)
+    assert cfg.model.type == 'DetTTAModel'
+    assert cfg.model.module.data_preprocessor.type == 'llv.EnhancedDataPreprocessor'
+    assert 'data_preprocessor' not in cfg  # mmengine would put it in the place of the enhancer
+    loading, resize, views = cfg.test_dataloader.dataset.dataset.pipeline
+    assert views.type == 'TestTimeAug'
+    flips, (packing,) = views.transforms
+    assert [flip.prob for flip in flips] == [1.0, 0.0]
+    assert packing.meta_keys[-2:] == ('flip', 'flip_direction')
+
+
+def test_own_tta_of_the_config_is_used():
+    cfg = detector()
+    cfg.tta_model = dict(type='Mine', weight=2)
+    cfg.tta_pipeline = [dict(type='Views')]
+    use_tta(cfg)
+    assert cfg.model.type == 'Mine' and cfg.model.weight == 2
+    assert cfg.test_dataloader.dataset.dataset.pipeline == [dict(type='Views')]
+
+
+def test_pictures_and_output():
+    cfg = detector()
+    use_pictures(cfg, 'shown')
+    assert cfg.default_hooks.visualization == dict(
+        type='DetVisualizationHook', draw=True, test_out_dir='shown'
+    )
+    use_output(cfg, 'out.pkl')
+    assert [metric.type for metric in cfg.test_evaluator] == ['CocoMetric', 'mmdet.DumpDetResults']
+    cfg = Config(dict(default_scope='mmseg', test_evaluator=dict(type='IoUMetric')))
+    use_output(cfg, 'masks')
+    assert cfg.test_evaluator == dict(type='IoUMetric', output_dir='masks', keep_results=True)

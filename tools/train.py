@@ -1,0 +1,38 @@
+"""Train any mm config, ours or mmdet's or mmseg's, with or without an enhancer in front.
+
+python tools/train.py configs/ruas/….py
+python tools/train.py mmdet::ssd/ssd300_coco.py --enhancer ruas --enhancer-weights lol.pt
+"""
+
+from llv.utils.errors import friendly_errors
+
+
+def main() -> None:
+    """Read the arguments and train."""
+    from llv.engine.runner import common_arguments, read_config, train
+    from llv.engine.settings import RunOptions, close_process_group
+
+    parser = common_arguments(
+        'Train any mm config; what it builds on (`upstream`) is trained first.'
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint, without a name from the latest in the work folder',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 on the CPU)')
+    parser.add_argument('--no-pretrained', action='store_true', help='start from random weights')
+    parser.add_argument(
+        '--upstream-dir', help='folder for upstream runs, shared by several main runs'
+    )
+    args = parser.parse_args()
+    options = RunOptions(args.launcher, args.amp, args.no_pretrained, args.upstream_dir)
+    train(read_config(args), options, args.resume)
+    close_process_group()
+
+
+if __name__ == '__main__':
+    with friendly_errors():
+        main()
