@@ -1,11 +1,12 @@
 """Registries of llv: children of mmengine's, scope ``llv``.
 
-``type='llv.RUAS'`` resolves from any default scope (mmdet, mmseg, mmengine, …) without ``custom_imports``, because mmengine
-imports ``<scope>.registry`` when it meets an unknown scope, and each registry imports its locations at the first look-up.
+``type='llv.RUAS'`` resolves from any default scope (mmdet, mmseg, mmengine, …) without ``custom_imports``,
+because mmengine imports ``<scope>.registry`` when it meets an unknown scope, and each registry imports its
+locations at the first look-up.
 
-Locations come in two kinds. Enhancers, losses, hooks and the rest of the core are always imported. Parts that build on mmdet
-or mmseg are imported only where that package and mmcv's compiled operators are there; asking for one of their types without
-them raises an :class:`ImportError` that names what is missing.
+Locations come in two kinds. Enhancers, losses, hooks and the rest of the core are always imported. Parts that
+build on mmdet or mmseg are imported only where that package and mmcv's compiled operators are there; asking for
+one of their types without them raises an :class:`ImportError` that names what is missing.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def rank_batch(rank):
 
 
 def one_step(rank, world, port, folder, loss_weights):
-    """One DDP training step for each weight (None: no hook); saves gradients before the update and the log of losses."""
+    """One DDP training step for each weight (None: no hook); saves its gradients and its log of losses."""
     os.environ.update(
         MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world)
     )

@@ -43,8 +43,8 @@ class EnhancementModel(BaseModel):
         Args:
             inputs: (3, H, W) RGB tensors in [0, 1]; sizes may differ.
             data_samples: May carry ``reference`` (PixelData, uint8 RGB).
-            mode: ``'loss'``: dict of losses. ``'predict'``: the samples with ``pred_image`` (PixelData, float RGB in [0, 1]).
-                ``'tensor'``: list of lit pictures.
+            mode: ``'loss'``: dict of losses. ``'predict'``: the samples with ``pred_image`` (PixelData, float
+                RGB in [0, 1]). ``'tensor'``: list of lit pictures.
         """
         groups = group_by_size(inputs)
         if mode == 'loss':

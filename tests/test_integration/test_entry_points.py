@@ -1,7 +1,7 @@
 """Every usual way into a detector runs the plugged enhancer, with its weights, from a plain detector checkpoint.
 
-The reference is the plain detector on pictures that were brightened beforehand by plain arithmetic: they hold multiples of
-the gain, so no rounding separates the two.
+The reference is the plain detector on pictures that were brightened beforehand by plain arithmetic: they hold
+multiples of the gain, so no rounding separates the two.
 """
 
 import json

@@ -1,4 +1,5 @@
-# Enhancer first, without labels (`upstream`); then everything with the task loss ℓ_t. The strategy of RUAS's best detector.
+# Enhancer first, without labels (`upstream`); then everything with the task loss ℓ_t. The strategy of RUAS's
+# best detector.
 frozen = False
 scene_loss = 0.0
 upstream = [

@@ -19,8 +19,8 @@ class PictureFolder(BaseDataset):
 
     Args:
         data_root: Folder that the prefixes are relative to.
-        data_prefix: ``img``: folder of the (dark) pictures, searched recursively; ``reference``: folder of the references,
-            paired by relative path without extension.
+        data_prefix: ``img``: folder of the (dark) pictures, searched recursively; ``reference``: folder of the
+            references, paired by relative path without extension.
         **kwargs: As mmengine's ``BaseDataset`` (``pipeline``, ``indices``, ``test_mode`` …).
 
     Raises:

@@ -14,8 +14,8 @@ from llv.registry import TRANSFORMS
 class PackEnhancementInputs(BaseTransform):
     """Pack ``img`` (and ``reference``) for :class:`llv.models.EnhancementModel`.
 
-    ``inputs`` is (3, H, W) in the loader's order and type; ``data_samples.reference``, where there is one, is PixelData with
-    (3, H, W) uint8 RGB.
+    ``inputs`` is (3, H, W) in the loader's order and type; ``data_samples.reference``, where there is one, is
+    PixelData with (3, H, W) uint8 RGB.
 
     Args:
         meta_keys: Entries of ``results`` to keep in the sample's metainfo, where present.

@@ -20,7 +20,8 @@ class LoadReference(BaseTransform):
         """Add ``reference``."""
         if 'reference_path' not in results:
             raise KeyError(
-                '`LoadReference` found no `reference_path`; give the data set a reference folder or remove the transform.'
+                '`LoadReference` found no `reference_path`; give the data set a reference folder or remove the '
+                'transform.'
             )
         path = results['reference_path']
         picture = mmcv.imread(path, flag='color', channel_order='bgr')

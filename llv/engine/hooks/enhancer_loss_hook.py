@@ -19,13 +19,14 @@ from llv.registry import HOOKS
 class EnhancerLossHook(Hook):
     """Train with ℓ_t + λ·ℓ_s: add the enhancer's own loss to the model's loss dict.
 
-    It works through a forward hook on the inner model, so it also works under DDP, with gradient accumulation and with AMP.
+    It works through a forward hook on the inner model, so it also works under DDP, with gradient accumulation
+    and with AMP.
     Its entries are named ``enhancer_loss_*`` (mmengine sums every entry with "loss" in its name). The loss is the mean
     over pictures; losses that relate samples to each other need pictures of one size.
 
     Args:
-        loss_weight: The trade-off λ. 0 adds nothing and costs nothing. The RUAS journal paper names λ without a value; 1 is
-            our choice.
+        loss_weight: The trade-off λ. 0 adds nothing and costs nothing. The RUAS journal paper names λ without a
+            value; 1 is our choice.
 
     Raises:
         TypeError, ValueError: At the start of training, when the model has no trainable enhancer in its preprocessor.

@@ -38,14 +38,14 @@ class HeldGroup:
 class EnhancedDataPreprocessor(BaseDataPreprocessor):
     """Light the pictures, then let any mm data preprocessor do its work.
 
-    The enhancer sits before normalisation and padding, so it never sees a padded pixel, released detector weights stay
-    valid, and every entry point that calls the preprocessor (training, testing, TTA, inferencers) runs it. Pictures of one
-    size go through it as one batch, others by themselves. The base receives them in its own format (the loader's channel
-    order, float, 0..255) and is not touched otherwise. If the enhancer returns the very tensor it was given, the base
-    receives the original inputs, bit by bit.
+    The enhancer sits before normalisation and padding, so it never sees a padded pixel, released detector
+    weights stay valid, and every entry point that calls the preprocessor (training, testing, TTA, inferencers)
+    runs it. Pictures of one size go through it as one batch, others by themselves. The base receives them in
+    its own format (the loader's channel order, float, 0..255) and is not touched otherwise. If the enhancer
+    returns the very tensor it was given, the base receives the original inputs, bit by bit.
 
-    Where the enhancer enlarges (``enhancer.scale`` ≠ 1), ``img_shape`` and ``scale_factor`` follow always, boxes, masks and
-    label maps only in training; see :func:`rescale_sample`.
+    Where the enhancer enlarges (``enhancer.scale`` ≠ 1), ``img_shape`` and ``scale_factor`` follow always,
+    boxes, masks and label maps only in training; see :func:`rescale_sample`.
 
     Args:
         enhancer: Config of an enhancer, or the module.

@@ -45,8 +45,9 @@ class BaseEnhancer(BaseModule):
 
     Args:
         weights: Weight file: the official file of the method, or any checkpoint of llv that holds this enhancer.
-            None starts from the initialisation. A file that is gone is an error at the first forward unless a checkpoint
-            has filled the enhancer meanwhile, so that a trained detector outlives the file it started from.
+            None starts from the initialisation. A file that is gone is an error at the first forward unless a
+            checkpoint has filled the enhancer meanwhile, so that a trained detector outlives the file it
+            started from.
 
     Attributes:
         scale: Output size / input size.
@@ -95,8 +96,8 @@ class BaseEnhancer(BaseModule):
             )
         if self._weights_missing:
             raise FileNotFoundError(
-                f'The weight file `{self.weights}` of `{type(self).__name__}` is not there and no checkpoint has filled '
-                'the enhancer; give the right `weights` or load a checkpoint that holds it.'
+                f'The weight file `{self.weights}` of `{type(self).__name__}` is not there and no checkpoint has '
+                'filled the enhancer; give the right `weights` or load a checkpoint that holds it.'
             )
         with torch.autocast(images.device.type, enabled=False):
             images = images.float()
@@ -144,8 +145,8 @@ class BaseEnhancer(BaseModule):
         if not Path(self.weights).expanduser().is_file():
             self._weights_missing = True
             print_log(
-                f'The weight file `{self.weights}` of `{type(self).__name__}` is not there; a checkpoint that holds the '
-                'enhancer must be loaded before it is used.',
+                f'The weight file `{self.weights}` of `{type(self).__name__}` is not there; a checkpoint that holds '
+                'the enhancer must be loaded before it is used.',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -42,8 +42,8 @@ class FixedGain(BaseEnhancer):
     """u = clip(gain · y, 0, 1) with one gain a channel for all pictures.
 
     The baseline that every table of enhancers must hold: the published scene modules of RUAS are almost exactly this
-    (their illumination hardly varies inside a picture or between pictures). Nothing is trained; the gains are fitted on a
-    training set with :func:`fit_fixed_gain` and travel in the checkpoint.
+    (their illumination hardly varies inside a picture or between pictures). Nothing is trained; the gains are
+    fitted on a training set with :func:`fit_fixed_gain` and travel in the checkpoint.
 
     Args:
         gain: One number for all channels or three for R, G, B; positive.

@@ -17,6 +17,9 @@ class Identity(BaseEnhancer):
 
     receptive_field = 1
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def enhance(self, images: Tensor) -> Enhancement:
         """(N, 3, H, W) in, the same tensor out."""
         return Enhancement(images)

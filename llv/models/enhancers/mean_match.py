@@ -17,8 +17,8 @@ _SMALLEST_MEAN = 0.1 / 255
 class MeanMatch(BaseEnhancer):
     """u = clip(gain · y, 0, 1) with the gain that gives each picture the target mean (before the clip).
 
-    The baseline without parameters or training that adapts to the picture: automatic exposure and, per channel, grey-world
-    white balance. An enhancer that does not beat it has learned nothing local.
+    The baseline without parameters or training that adapts to the picture: automatic exposure and, per channel,
+    grey-world white balance. An enhancer that does not beat it has learned nothing local.
 
     Args:
         target: Mean to reach, one number in (0, 1] or three for R, G, B. The default 0.45 is about the mean of daylight
