@@ -18,7 +18,7 @@ train_dataloader = dict(
         protocol='exdark_ruas',
         subset='train',
         pipeline=[
-            dict(type='mmcv.LoadImageFromFile'),
+            dict(type='llv.LoadPicture'),
             dict(type='llv.RandomCrop', size=(320, 320)),
             dict(type='llv.PackEnhancementInputs'),
         ],

@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from llv.utils.pictures import read_picture, to_rgb, to_tensor, to_uint8
 
@@ -54,6 +54,11 @@ def enhance(
         return _enhance_one(module, pictures)
     if isinstance(pictures, np.ndarray) and pictures.ndim != 4:
         return _enhance_one(module, pictures)
+    if not isinstance(pictures, Iterable) or isinstance(pictures, Tensor):
+        raise TypeError(
+            f'`pictures` must be a path, an array or several of them, but got {type(pictures).__name__}; call '
+            'the enhancer itself on tensors.'
+        )
     return [_enhance_one(module, picture) for picture in pictures]
 
 

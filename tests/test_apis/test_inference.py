@@ -82,6 +82,9 @@ def test_values_that_are_not_finite_are_an_error():
 def test_bad_pictures(tmp_path):
     with pytest.raises(PictureError, match='is not there'):
         enhance(init_enhancer('identity'), [picture(), tmp_path / 'x.png'])
+    for wrong in (3, torch.zeros(1, 3, 4, 4)):
+        with pytest.raises(TypeError, match='`pictures` must be'):
+            enhance(init_enhancer('identity'), wrong)
     with pytest.raises(TypeError, match='init_enhancer'):
         enhance('ruas', picture())
 

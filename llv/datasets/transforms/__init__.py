@@ -2,6 +2,6 @@
 
 from .formatting import PackEnhancementInputs
 from .geometry import RandomCrop
-from .loading import LoadReference
+from .loading import LoadPicture, LoadReference
 
-__all__ = ['LoadReference', 'PackEnhancementInputs', 'RandomCrop']
+__all__ = ['LoadPicture', 'LoadReference', 'PackEnhancementInputs', 'RandomCrop']

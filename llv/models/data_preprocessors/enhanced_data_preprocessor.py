@@ -52,7 +52,8 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
         base: Config of the model's own preprocessor, or the module.
         frozen: Keep the enhancer in eval mode, without gradients, also after ``model.train()``.
         channel_order: ``'bgr'`` or ``'rgb'``, the order in which the loader hands pictures over. None reads it from the
-            base's config: RGB where it asks for ``rgb_to_bgr``, else BGR, the order of mm's loaders.
+            base's config: RGB where it asks for ``rgb_to_bgr``, else BGR, the order of mm's loaders; a module as base
+            needs it named.
         keep_pictures: Put the lit picture into each data sample as ``enhanced`` (PixelData, (3, s·H, s·W) uint8 RGB,
             detached), for visualisation; costs memory.
 
@@ -74,9 +75,10 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(
                 f"`channel_order` must be 'bgr', 'rgb' or None, but got {channel_order!r}."
             )
+        if channel_order is None and not isinstance(base, dict):
+            raise ValueError("`channel_order` must be 'bgr' or 'rgb' where `base` is a module, which does not tell.")
         if channel_order is None:
-            takes_rgb = isinstance(base, dict) and base.get('rgb_to_bgr', False)
-            channel_order = 'rgb' if takes_rgb else 'bgr'
+            channel_order = 'rgb' if base.get('rgb_to_bgr', False) else 'bgr'
         self.channel_order = channel_order
         self.frozen = frozen
         self.keep_pictures = keep_pictures

@@ -20,7 +20,7 @@ def write(folder, names, seed=0, size=(9, 12)):
 
 
 def build(root, **prefix):
-    pipeline = [dict(type='mmcv.LoadImageFromFile')]
+    pipeline = [dict(type='llv.LoadPicture')]
     if 'reference' in prefix:
         pipeline.append(dict(type='llv.LoadReference'))
     pipeline += [
@@ -80,5 +80,24 @@ def test_partners_of_other_sizes_and_lost_references_are_named(tmp_path):
         build(tmp_path, img='dark', reference='day')[0]
     dataset = build(tmp_path, img='dark', reference='day')
     (tmp_path / 'day' / '1.png').write_bytes(b'no picture')
-    with pytest.raises(ValueError, match='1.png.*cannot be read'):
+    with pytest.raises(ValueError, match='1.png'):
         dataset[0]
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg'])
+def test_truncated_pictures_are_refused_by_name(tmp_path, suffix):
+    write(tmp_path, [f'1{suffix}'], size=(64, 64))
+    path = tmp_path / f'1{suffix}'
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match=f'1{suffix}'):
+        build(tmp_path, img='')[0]
+
+
+def test_sixteen_bits_are_read_at_full_range(tmp_path):
+    levels = np.arange(20 * 9, dtype=np.uint16).reshape(9, 20) * 257
+    cv2.imwrite(str(tmp_path / '1.png'), np.stack([levels] * 3, -1))
+    picture = build(tmp_path, img='')[0]['inputs']
+    assert picture.dtype == torch.uint8
+    assert torch.equal(picture[0, 0], picture[1, 0])
+    assert set(np.unique(picture)) <= set(range(180))
+    assert int(picture.max()) - int(picture.min()) >= 60

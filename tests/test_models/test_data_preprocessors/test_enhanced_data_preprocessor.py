@@ -90,6 +90,12 @@ def test_identity_is_bit_equal_to_the_base(task, layout, stacked, training, dtyp
     assert torch.equal(expected['inputs'], got['inputs'])
     for a, b in zip(expected['data_samples'], got['data_samples'], strict=True):
         assert a.metainfo == b.metainfo
+        if task == 'det':
+            boxes = [s.gt_instances.bboxes for s in (a, b)]
+            boxes = [box if isinstance(box, torch.Tensor) else box.tensor for box in boxes]
+            assert torch.equal(*boxes) and torch.equal(a.gt_instances.labels, b.gt_instances.labels)
+        else:
+            assert torch.equal(a.gt_sem_seg.data, b.gt_sem_seg.data)
 
 
 @pytest.mark.parametrize('order', ['bgr', 'rgb'])
@@ -293,6 +299,8 @@ def test_other_than_colour_pictures_are_refused(inputs):
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match='channel_order'):
         EnhancedDataPreprocessor(Invert(), DET, channel_order='hsv')
+    with pytest.raises(ValueError, match='channel_order'):
+        EnhancedDataPreprocessor(Invert(), MODELS.build(DET))
     with pytest.raises(TypeError, match='BaseEnhancer'):
         EnhancedDataPreprocessor(dict(type='mmdet.DetDataPreprocessor'), DET)
     with pytest.raises(TypeError, match='branch'):
