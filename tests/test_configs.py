@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 
 from llv.apis import clear_pretrained
 from llv.registry import MODELS
 
 pytest.importorskip('mmdet')
+from mmdet.structures import DetDataSample  # noqa: E402
 
 ROOT = Path(__file__).parents[1] / 'configs'
 CONFIGS = sorted(p for p in ROOT.glob('*/*.py') if p.parent.name != '_base_')
@@ -70,6 +73,22 @@ def test_frozen_and_hierarchical_share_their_enhancer():
         for strategy in ('zero-shot', 'frozen', 'hierarchical')
     }
     assert len({str(dict(chain)) for chain in chains.values()}) == 1
+
+
+def test_every_parameter_of_the_small_detector_is_trained():
+    # one without a gradient would stop training in several processes
+    cfg = Config.fromfile(ROOT / 'night_scenes' / 'ssd-small_night_ruas_end-to-end-scene.py')
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model)
+    sample = DetDataSample(metainfo=dict(img_shape=(64, 64), ori_shape=(64, 64)))
+    sample.gt_instances = InstanceData(
+        bboxes=torch.tensor([[5.0, 5.0, 40.0, 40.0]]), labels=torch.tensor([1])
+    )
+    picture = torch.randint(0, 90, (3, 64, 64), dtype=torch.uint8)
+    data = model.data_preprocessor(dict(inputs=[picture] * 2, data_samples=[sample] * 2), True)
+    losses, _ = model.parse_losses(model(**data, mode='loss'))
+    losses.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
 def test_every_method_folder_has_its_page_and_metafile():
