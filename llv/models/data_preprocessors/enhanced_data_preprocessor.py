@@ -76,7 +76,9 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
                 f"`channel_order` must be 'bgr', 'rgb' or None, but got {channel_order!r}."
             )
         if channel_order is None and not isinstance(base, dict):
-            raise ValueError("`channel_order` must be 'bgr' or 'rgb' where `base` is a module, which does not tell.")
+            raise ValueError(
+                "`channel_order` must be 'bgr' or 'rgb' where `base` is a module, which does not tell."
+            )
         if channel_order is None:
             channel_order = 'rgb' if base.get('rgb_to_bgr', False) else 'bgr'
         self.channel_order = channel_order

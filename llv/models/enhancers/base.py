@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,9 @@ class BaseEnhancer(BaseModule):
 
     Weights are an argument of the constructor and never an ``init_cfg``: only ``Runner.train`` honours that one, so
     testing and the inferencers would run random weights in silence.
+
+    An enhancer keeps its tensors in the types it was built with (float32): ``model.half()``, ``bfloat16()``,
+    ``double()`` or ``to(dtype)`` cast what is around it, and only devices are followed.
 
     Args:
         weights: Weight file: the official file of the method, or any checkpoint of llv that holds this enhancer.
@@ -171,6 +174,14 @@ class BaseEnhancer(BaseModule):
             f'Loaded {len(own)} tensors of {type(self).__name__} from {self.weights}.',
             logger='current',
         )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *args, **kwargs) -> BaseEnhancer:
+        # every cast and every move of a module and of what it stands in comes through here
+        def keep_type(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        return super()._apply(keep_type, *args, **kwargs)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
         # called for every load, also by mmengine's own loader, with the place of this module in the model: once a

@@ -8,12 +8,14 @@ follows the code, which the published weights need.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +53,11 @@ VARIANTS = dict(
     journal=Variant(genotypes.RUAS_SCENE, genotypes.RUAS_NOISE_JOURNAL, 1e-4, 'rectified'),
     cvpr=Variant(genotypes.RUAS_SCENE, genotypes.RUAS_NOISE_CVPR, 1e-3, 'rectified'),
     detection=Variant(genotypes.RUAS_SCENE_DETECTION, None, 1e-4, 'update'),
+)
+
+_NAMED_OPTIONS = (
+    *(('variant', name) for name in VARIANTS),
+    *(('warm_start', name) for name in WARM_STARTS),
 )
 
 
@@ -179,8 +186,13 @@ class RUAS(BaseEnhancer):
 
     The official files load as they are, into every version that they have the parts of; what the
     version does not use is left out. A file also settles the options that are None: an official one
-    has its genotypes, ``t_min`` and warm start, a checkpoint of llv its ``t_min``. For the CVPR
-    files ``upe.pt`` and ``dark.pt`` the published result is that of ``RUAS_S``.
+    has its genotypes, ``t_min`` and warm start, and so has a checkpoint of llv, which holds them in
+    the buffers ``options`` and ``scene.t_min``. For the CVPR files ``upe.pt`` and ``dark.pt`` the
+    published result is that of ``RUAS_S``.
+
+    The noise estimator needs no gradient: no published loss trains it, and the gate passes none on.
+    In training the noise removal looks at every picture and the gate selects afterwards, so that
+    each parameter that is trained has a gradient, possibly zero, in each step, as DDP needs it.
 
     ``Enhancement.maps``: ``illumination`` t of the last stage, (N, 3, H, W) in [t_min, 1]; with
     noise removal also ``scene``, the lit picture before it, and ``raw``, the result before the
@@ -202,7 +214,8 @@ class RUAS(BaseEnhancer):
         weights: See :class:`BaseEnhancer`.
 
     Raises:
-        ValueError: An option is unknown, or contradicts the weight file.
+        ValueError: An option is unknown, or contradicts the weight file; also from
+            ``load_state_dict`` when the checkpoint was made with other options.
     """
 
     def __init__(
@@ -239,8 +252,7 @@ class RUAS(BaseEnhancer):
             scene_genotype=None if scene_genotype is None else tuple(scene_genotype),
             noise_genotype=None if noise_genotype is None else tuple(noise_genotype),
         )
-        searched = scene_genotype is not None or noise_genotype is not None
-        implied = self._implied_options(searched)
+        implied = self._implied_options()
         for name, value in asked.items():
             theirs = implied.get(name)
             if value is not None and theirs is not None and not _equal(value, theirs):
@@ -269,7 +281,15 @@ class RUAS(BaseEnhancer):
                 )
             self.denoiser = NoiseRemoval(option('noise_genotype'))
         if version == 'RUAS_A':
-            self.noise_estimator = NoiseEstimator()
+            self.noise_estimator = NoiseEstimator().requires_grad_(False)
+        self._options = dict(
+            variant=self.variant,
+            warm_start=option('warm_start'),
+            scene_genotype=tuple(option('scene_genotype')),
+        )
+        if self.denoiser is not None:
+            self._options['noise_genotype'] = tuple(option('noise_genotype'))
+        self.register_buffer('options', _pack(self._options))
         self.scene_loss = RUASSceneLoss() if scene_loss is None else MODELS.build(scene_loss)
         self.denoise_loss = DenoiseLoss() if denoise_loss is None else MODELS.build(denoise_loss)
         self.load_weights()
@@ -297,11 +317,14 @@ class RUAS(BaseEnhancer):
         if self.noise_estimator is None:
             raw = u - self.denoiser(u)
         else:
-            maps['noise_level'] = self.noise_estimator(u)
+            maps['noise_level'] = self.noise_estimator(u.detach())
+            noisy = maps['noise_level'] >= _NOISE_THRESHOLD
             raw = u
-            noisy = (maps['noise_level'] >= _NOISE_THRESHOLD).nonzero().flatten()
-            if len(noisy):
-                raw = u.index_copy(0, noisy, u[noisy] - self.denoiser(u[noisy]))
+            if self.training:
+                raw = torch.where(noisy.view(-1, 1, 1, 1), u - self.denoiser(u), u)
+            elif noisy.any():
+                chosen = noisy.nonzero().flatten()
+                raw = u.index_copy(0, chosen, u[chosen] - self.denoiser(u[chosen]))
         maps['raw'] = raw
         return Enhancement(raw.clamp(0, 1), maps)
 
@@ -310,8 +333,7 @@ class RUAS(BaseEnhancer):
     ) -> dict[str, Tensor]:
         """The scene loss of the last illumination; with noise removal also ``loss_denoise``.
 
-        As published, the loss of the noise removal does not move the scene module. There is no
-        published loss for the noise estimator, so it stays as it is.
+        As published, the loss of the noise removal does not move the scene module.
 
         Args:
             enhancement: What :meth:`forward` returned for `images`.
@@ -336,31 +358,42 @@ class RUAS(BaseEnhancer):
         if self.noise_estimator is None:
             unused.append('noise_estimator.')
         part = {k: v for k, v in state_dict.items() if not k.startswith(tuple(unused))}
+        names = sorted({name.split('.')[0] for name in state_dict if name not in part})
+        # the constructor has taken from the file what it says about these
         part.setdefault('scene.t_min', self.scene.t_min.detach().clone())
-        if len(state_dict) > len(part):
-            names = sorted({name.split('.')[0] for name in state_dict if name not in part})
+        part['options'] = self.options.clone()
+        if names:
             print_log(
                 f'{self.version} leaves {", ".join(names)} of {self.weights} out.', logger='current'
             )
         return part
 
-    def _implied_options(self, searched: bool) -> dict:
-        """What the weight file says about the options; empty without a file of this network.
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args) -> None:
+        name = f'{prefix}options'
+        if name in state_dict:
+            for option, theirs in _unpack(state_dict[name], 'The checkpoint').items():
+                own = self._options.get(option, theirs)
+                # a variant is a name for defaults
+                if option != 'variant' and own != theirs:
+                    raise ValueError(
+                        f'The checkpoint was made with `{option}={theirs!r}`, but this '
+                        f'`{type(self).__name__}` has {own!r}; build it with the options of the '
+                        'checkpoint.'
+                    )
+            state_dict[name] = _pack(self._options)  # of another length where the variant differs
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
-        Args:
-            searched: The genotypes are given, so shapes alone do not tell a variant.
-        """
+    def _implied_options(self) -> dict[str, Any]:
+        """What the weight file says about the options; empty without a file of this network."""
         if self.weights is None or not Path(self.weights).expanduser().is_file():
             return {}
         state_dict = without_prefix(load_state_dict(self.weights))
         renamed = rename_official(state_dict)
-        variant = _recognise(renamed)
         official = set(renamed) != set(state_dict)
-        implied = {}
-        if variant is not None and official:
-            implied = dict(variant=variant, **vars(VARIANTS[variant]))
-        elif variant is not None and not searched:
-            implied = dict(variant=variant)
+        variant = _recognise(renamed) if official else None
+        implied = {} if variant is None else dict(variant=variant, **vars(VARIANTS[variant]))
+        if 'options' in renamed:
+            implied = _unpack(renamed['options'], f'`{self.weights}`')
         if 'scene.t_min' in renamed:
             implied['t_min'] = float(renamed['scene.t_min'])
         return implied
@@ -412,6 +445,32 @@ def _recognise(state_dict: Mapping[str, Tensor]) -> str | None:
         if holds('denoiser.cells.0.', _NOISE_CHANNELS, VARIANTS[name].noise_genotype):
             return name
     return None
+
+
+def _pack(options: Mapping[str, Any]) -> Tensor:
+    """Options as the bytes of their JSON: only tensors survive every way a checkpoint takes."""
+    return torch.tensor(list(json.dumps(options).encode()), dtype=torch.uint8)
+
+
+def _unpack(tensor: Tensor, source: str) -> dict[str, Any]:
+    """What :func:`_pack` packed; `source` names its origin in errors."""
+    unreadable = f'{source} holds no readable `options` of RUAS; fetch or save it again.'
+    if tensor.dtype != torch.uint8 or tensor.ndim != 1:
+        raise ValueError(unreadable)
+    try:
+        options = json.loads(bytes(tensor.tolist()))
+    except ValueError as error:
+        raise ValueError(unreadable) from error
+    if not isinstance(options, dict):
+        raise ValueError(unreadable)
+    for name, value in options.items():
+        if name in ('scene_genotype', 'noise_genotype') and isinstance(value, list):
+            options[name] = tuple(value)
+        elif (name, value) not in _NAMED_OPTIONS:
+            raise ValueError(
+                f'{source} was made with `{name}={value!r}`, which this version of llv does not know.'
+            )
+    return options
 
 
 def _equal(a: object, b: object) -> bool:

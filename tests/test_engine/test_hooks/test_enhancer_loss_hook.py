@@ -5,7 +5,14 @@ import socket
 
 import pytest
 import torch
-from ddp_workers import BASE, FakeRunner, build_model, one_step, rank_batch
+from ddp_workers import (
+    BASE,
+    FakeRunner,
+    build_model,
+    rank_batch,
+    train_twice,
+    train_under_ddp,
+)
 from mmengine.optim import build_optim_wrapper
 from toys import LearnedGain, MeanModel
 
@@ -67,17 +74,40 @@ def test_two_processes_agree_with_one(tmp_path):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    weights = (None, 0.5)
-    torch.multiprocessing.spawn(one_step, (2, port, str(tmp_path), weights), nprocs=2)
+    enhancers = (None, 'RUAS_S', 'RUAS', 'RUAS_A')  # None: the toy with a closed form
+    cases = [(enhancer, weight) for enhancer in enhancers for weight in (None, 0.5)]
+    torch.multiprocessing.spawn(train_under_ddp, (2, port, str(tmp_path), cases), nprocs=2)
     ranks = [torch.load(tmp_path / f'{rank}.pt', weights_only=True) for rank in range(2)]
-    name = 'data_preprocessor.enhancer.w'
-    for first, second, weight in zip(*ranks, weights, strict=True):
-        assert torch.equal(first['gradients'][name], second['gradients'][name])
-        expected = sum(closed_form(rank_batch(rank), 1.5, weight or 0.0) for rank in range(2)) / 2
-        torch.testing.assert_close(
-            first['gradients'][name].double().item(), expected.item(), rtol=1e-5, atol=1e-6
-        )
-        assert ('enhancer_loss_level' in first['log']) == (weight is not None)
+    for first, second, (enhancer, weight) in zip(*ranks, cases, strict=True):
+        expected = alone(enhancer, weight)
+        assert first['gradients'].keys() == expected.keys()
+        for name, gradient in first['gradients'].items():
+            assert torch.equal(gradient, second['gradients'][name]), (enhancer, weight, name)
+            torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-5)
+        scene_losses = [name for name in first['log'] if name.startswith('enhancer_loss_')]
+        assert bool(scene_losses) == (weight is not None)
+        if enhancer is None:
+            batches = [rank_batch(rank) for rank in range(2)]
+            torch.testing.assert_close(
+                first['gradients']['data_preprocessor.enhancer.w'].double().item(),
+                sum(closed_form(batch, 1.5, weight or 0.0) for batch in batches).item() / 2,
+                rtol=1e-5,
+                atol=1e-6,
+            )
+
+
+def alone(enhancer, weight):
+    """The mean over both batches of the gradients of one process."""
+    total = {}
+    for rank in range(2):
+        model = build_model(enhancer)
+        if weight is not None:
+            EnhancerLossHook(weight).before_train(FakeRunner(model))
+        train_twice(model, rank_batch(rank, enhancer))
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                total[name] = total.get(name, 0) + parameter.grad / 2
+    return total
 
 
 def test_models_without_a_trainable_enhancer_are_refused():

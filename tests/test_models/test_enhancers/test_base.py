@@ -5,8 +5,9 @@ import pickle
 
 import pytest
 import torch
+from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import load_checkpoint
-from toys import Invert, LearnedGain, Nearest
+from toys import Invert, LearnedGain, MeanModel, Nearest
 
 from llv.models import EnhancementModel
 from llv.models.enhancers import BaseEnhancer, Enhancement
@@ -54,6 +55,47 @@ def test_any_floating_point_gives_float32(dtype):
     with torch.autocast('cpu', dtype=torch.bfloat16):
         image = Invert()(images).image
     assert torch.equal(image, 1 - images.float())
+
+
+CASTS = [
+    lambda model: model.half(),
+    lambda model: model.bfloat16(),
+    lambda model: model.double(),
+    lambda model: model.to(torch.float16),
+    lambda model: model.type(torch.float16),
+]
+
+
+@pytest.mark.parametrize('cast', CASTS)
+@pytest.mark.parametrize(
+    'config', [dict(type='llv.RUAS', version='RUAS_A'), dict(type='llv.FixedGain', gain=3.0)]
+)
+def test_an_enhancer_stays_in_float32_when_its_model_is_cast(cast, config):
+    base = dict(type='mmengine.ImgDataPreprocessor', mean=[0.0] * 3, std=[1.0] * 3)
+    model = MeanModel(dict(type='llv.EnhancedDataPreprocessor', enhancer=config, base=base)).eval()
+    enhancer = model.data_preprocessor.enhancer
+    picture = torch.rand(1, 3, 6, 7)
+    before = {name: tensor.clone() for name, tensor in enhancer.state_dict().items()}
+    with torch.no_grad():
+        image = enhancer(picture).image
+        cast(model)
+        assert model.p.dtype in (torch.float16, torch.bfloat16, torch.float64)
+        assert all(torch.equal(t, before[name]) for name, t in enhancer.state_dict().items())
+        assert all(t.dtype == before[name].dtype for name, t in enhancer.state_dict().items())
+        assert torch.equal(enhancer(picture).image, image)
+        assert model.val_step(dict(inputs=[torch.zeros(3, 4, 4, dtype=torch.uint8)]))[0].isfinite()
+
+
+def test_an_enhancer_follows_its_model_to_another_device():
+    model = EnhancementModel(dict(type='llv.RUAS'))
+    kept = model.to(torch.float32).enhancer.scene.t_min
+    assert kept.dtype == torch.float32 and kept.device.type == 'cpu'
+    for moved in (model.to('meta'), EnhancementModel(dict(type='llv.RUAS')).to('meta', torch.half)):
+        tensors = moved.enhancer.state_dict()
+        assert {tensor.device.type for tensor in tensors.values()} == {'meta'}
+        assert {tensor.dtype for tensor in tensors.values()} == {torch.float32, torch.uint8}
+    twin = ExponentialMovingAverage(LearnedGain()).half()
+    assert twin.module.w.dtype == torch.float32
 
 
 def test_no_scene_loss_is_said_so():

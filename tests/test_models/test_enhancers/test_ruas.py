@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.model import ExponentialMovingAverage
+from mmengine.runner import load_checkpoint
 
+from llv.models import EnhancementModel
 from llv.models.enhancers.base import Enhancement
 from llv.models.enhancers.ruas import RUAS, VARIANTS, local_maximum, rename_official
 from llv.registry import MODELS
@@ -232,17 +235,110 @@ def test_checkpoints_of_llv_bring_their_t_min(tmp_path, prefix):
         RUAS(t_min=1e-3, weights=path)
 
 
-def test_a_searched_cell_comes_back_from_its_checkpoint(tmp_path):
-    """A genotype that is given wins over a published one of the same shapes."""
-    # as the detection cell, with an ordinary 1×1 convolution in place of a residual one
-    genotype = list(VARIANTS['detection'].scene_genotype)
-    genotype[2] = 'conv_1x1'
-    trained = RUAS(scene_genotype=genotype)
-    path = str(tmp_path / 'searched.pth')
+# as the detection cell, with an ordinary 1×1 convolution in place of a residual one
+SEARCHED = VARIANTS['detection'].scene_genotype
+SEARCHED = (*SEARCHED[:2], 'conv_1x1', *SEARCHED[3:])
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(warm_start='update'),
+        dict(variant='detection', warm_start='rectified', t_min=0.01),
+        dict(scene_genotype=SEARCHED),
+        dict(version='RUAS', variant='cvpr', noise_genotype=['resconv_1x1'] * 7),
+        dict(version='RUAS_A', warm_start='update'),
+    ],
+)
+def test_checkpoints_of_llv_bring_all_their_options(tmp_path, options):
+    """Weights alone do not tell them: the shapes are those of another network."""
+    torch.manual_seed(0)
+    trained = RUAS(**options).eval()
+    path = str(tmp_path / 'trained.pth')
     torch.save(trained.state_dict(), path)
-    enhancer = RUAS(scene_genotype=genotype, weights=path)
-    picture = torch.rand(1, 3, 8, 8)
-    assert torch.equal(enhancer(picture).image, trained(picture).image)
+    version = options.get('version', 'RUAS_S')
+    picture = 0.2 * torch.rand(1, 3, 9, 9)
+    with torch.no_grad():
+        for enhancer in (RUAS(version, weights=path), RUAS(weights=path, **options)):
+            assert enhancer.variant == trained.variant
+            assert torch.equal(enhancer.eval()(picture).image, trained(picture).image)
+        scene = RUAS(weights=path).eval()
+        assert torch.equal(scene(picture).image, trained.scene(picture)[0])
+        torch.save(scene.state_dict(), path)
+        assert torch.equal(RUAS(weights=path)(picture).image, scene(picture).image)
+
+
+@pytest.mark.parametrize(
+    'made, asked',
+    [
+        (dict(warm_start='update'), dict(warm_start='rectified')),
+        (dict(scene_genotype=SEARCHED), dict(scene_genotype=VARIANTS['detection'].scene_genotype)),
+        (dict(variant='cvpr'), dict(variant='journal')),
+    ],
+)
+def test_options_that_contradict_a_checkpoint_of_llv(tmp_path, made, asked):
+    path = str(tmp_path / 'trained.pth')
+    torch.save(RUAS(**made).state_dict(), path)
+    name = next(iter(asked))
+    with pytest.raises(
+        ValueError, match=f'`{name}=.* contradicts .*trained.pth.* made with'
+    ) as error:
+        RUAS(weights=path, **asked)
+    assert '\n' not in str(error.value)
+
+
+def test_a_model_refuses_a_checkpoint_of_other_options(tmp_path):
+    """torch's and mmengine's loaders, which would copy tensors of equal shapes without a word."""
+    model, other = (
+        EnhancementModel(dict(type='llv.RUAS', warm_start=name)) for name in ('update', 'rectified')
+    )
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'iter_1.pth')
+    message = "made with `warm_start='update'`, but this `RUAS` has 'rectified'"
+    with pytest.raises(ValueError, match=message):
+        other.load_state_dict(model.state_dict())
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(other, str(tmp_path / 'iter_1.pth'))
+    twin = EnhancementModel(dict(type='llv.RUAS', warm_start='update'))
+    load_checkpoint(twin, str(tmp_path / 'iter_1.pth'), strict=True)
+    picture = torch.rand(3, 6, 6)
+    assert torch.equal(twin([picture])[0], model([picture])[0])
+    twin.load_state_dict(model.state_dict(), strict=True)
+
+
+@pytest.mark.parametrize('update_buffers', [True, False])
+def test_an_average_of_weights_keeps_the_options(update_buffers):
+    enhancer = RUAS('RUAS', warm_start='update', t_min=0.3)
+    average = ExponentialMovingAverage(enhancer, momentum=0.1, update_buffers=update_buffers)
+    for _ in range(3):
+        average.update_parameters(enhancer)
+    enhancer.load_state_dict(average.module.state_dict(), strict=True)
+    assert torch.equal(average.module.options, enhancer.options)
+    assert average.module.scene.t_min.item() == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (torch.zeros(3), 'holds no readable `options`'),
+        (torch.tensor(list(b'{"warm'), dtype=torch.uint8), 'holds no readable `options`'),
+        (torch.tensor(list(b'[1]'), dtype=torch.uint8), 'holds no readable `options`'),
+        (
+            torch.tensor(list(b'{"warm_start": "cold"}'), dtype=torch.uint8),
+            "made with `warm_start='cold'`, which this version of llv does not know",
+        ),
+        (
+            torch.tensor(list(b'{"warm_start": ["cold"]}'), dtype=torch.uint8),
+            'which this version of llv does not know',
+        ),
+    ],
+)
+def test_options_that_cannot_be_read(tmp_path, options, message):
+    path = str(tmp_path / 'odd.pth')
+    torch.save({**RUAS().state_dict(), 'options': options}, path)
+    with pytest.raises(ValueError, match=f'odd.pth.*{message}'):
+        RUAS(weights=path)
+    with pytest.raises(ValueError, match=f'The checkpoint.*{message}'):
+        RUAS().load_state_dict(torch.load(path, weights_only=True))
 
 
 def test_reading_a_file_draws_no_random_numbers_beyond_the_layers(tmp_path):
@@ -319,8 +415,10 @@ def test_extreme_pictures_stay_finite(version, size, value):
     (result.image.sum() + sum(losses.values())).backward()
     assert picture.grad.isfinite().all()
     for name, parameter in enhancer.named_parameters():
-        if not name.startswith('noise_estimator.'):
+        if parameter.requires_grad:
             assert parameter.grad.isfinite().all(), name
+        else:
+            assert name.startswith('noise_estimator.')
 
 
 @pytest.mark.parametrize('variant', ['journal', 'detection'])
@@ -372,7 +470,20 @@ def test_the_gate_denoises_picture_by_picture():
     raw, scene = (enhancer(pictures).maps[name] for name in ('raw', 'scene'))
     torch.testing.assert_close(raw[0], always(pictures).maps['raw'][0])
     assert torch.equal(raw[1], scene[1])
+    torch.testing.assert_close(enhancer.train()(pictures).maps['raw'], raw)
     assert not torch.equal(always(pictures).maps['raw'][1], scene[1])
+
+
+@pytest.mark.parametrize('value', [0.0, 1.0])
+def test_every_trained_parameter_has_a_gradient_whatever_the_gate_says(value):
+    enhancer = gate(RUAS('RUAS_A'))
+    result = enhancer(torch.full((2, 3, 6, 6), value))
+    assert (result.maps['noise_level'] >= 0.035).tolist() == [value == 1.0] * 2
+    result.maps['raw'].square().sum().backward()
+    denoiser = [parameter.grad for parameter in enhancer.denoiser.parameters()]
+    assert any(bool(grad.any()) for grad in denoiser) == (value == 1.0)
+    assert all(parameter.grad is not None for parameter in enhancer.scene.parameters())
+    assert all(parameter.grad is None for parameter in enhancer.noise_estimator.parameters())
 
 
 def test_the_denoise_loss_does_not_move_the_scene_module():
@@ -393,6 +504,14 @@ def test_the_scene_loss_is_configurable():
     assert set(losses) == {'loss_fidelity', 'loss_smooth', 'loss_rtv'}
     difference = result.maps['illumination'] - picture
     assert losses['loss_fidelity'].item() == pytest.approx(2 * difference.square().mean().item())
+
+
+@pytest.fixture
+def built_in_double():
+    """Casting an enhancer does not change it, so it is built in float64."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def sensitivity(enhancer, size, rng):
@@ -422,10 +541,10 @@ def sensitivity(enhancer, size, rng):
         (dict(version='RUAS', variant='journal'), 6 + 11, 9 + 11),
     ],
 )
-def test_receptive_field(options, before, behind):
+def test_receptive_field(built_in_double, options, before, behind):
     """Every row and column inside is needed, nothing outside is."""
     torch.manual_seed(0)
-    enhancer = RUAS(**options).double()
+    enhancer = RUAS(**options)
     assert enhancer.receptive_field == 2 * behind + 1
     size = 2 * behind + 9
     touched = sensitivity(enhancer, size, torch.Generator().manual_seed(0))
