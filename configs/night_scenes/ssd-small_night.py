@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/schedules/small_detector.py',
     '../_base_/small_detector_runtime.py',
 ]
-max_iters = 300
+max_iters = 150
 labelled = 48
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
