@@ -5,9 +5,3 @@ _base_ = [
     '../_base_/schedules/small_detector.py',
     '../_base_/small_detector_runtime.py',
 ]
-max_iters = 800
-train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, T_max=max_iters, eta_min=0),
-]

@@ -18,6 +18,7 @@ from mmengine.registry import Registry
 
 import llv.models.enhancers  # noqa: F401  (registers llv's own)
 from llv.models.enhancers.base import BaseEnhancer
+from llv.models.enhancers.build import build_enhancer, check_options
 from llv.registry import MODELS
 from llv.utils.config import load_config
 
@@ -60,7 +61,7 @@ def init_enhancer(
     if cfg.get('weights') is not None:
         _check_weights(cfg['weights'])
     # the class itself, so that the registry needs not import mmdet and mmseg to find the name
-    module = MODELS.build({**cfg, 'type': registered_enhancers()[cfg['type']]})
+    module = build_enhancer({**cfg, 'type': registered_enhancers()[cfg['type']]})
     if cfg.get('weights') is None and any(p.requires_grad for p in module.parameters()):
         print_log(
             f'`{type(module).__name__}` starts untrained, because no `weights` are given.',
@@ -107,7 +108,7 @@ def enhancer_config(
     if weights is not None:
         _check_weights(weights)
         cfg['weights'] = str(Path(weights).expanduser().resolve())
-    _check_options(cfg)
+    check_options(registered_enhancers()[cfg['type']], cfg)
     return cfg
 
 
@@ -195,19 +196,6 @@ def _from_config(name: str) -> dict:
 
 def _plain(cfg: dict) -> dict:
     return cfg.to_dict() if isinstance(cfg, (Config, ConfigDict)) else copy.deepcopy(dict(cfg))
-
-
-def _check_options(cfg: dict) -> None:
-    kind = registered_enhancers()[cfg['type']]
-    parameters = inspect.signature(kind).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return
-    for key in cfg:
-        if key not in ('type', '_scope_') and key not in parameters:
-            raise ValueError(
-                f'`{kind.__name__}` takes no `{key}`; its options are '
-                f'{", ".join(f"`{p}`" for p in parameters)}.'
-            )
 
 
 def _check_weights(weights: str | os.PathLike) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from llv.apis.plug import plug_enhancer
@@ -19,6 +18,7 @@ from llv.engine.settings import (
     build_runner,
     check_downloads,
     open_process_group,
+    runner_from,
     stop_workers,
     use_parallel_cpu,
 )
@@ -128,11 +128,11 @@ def train(cfg: Config, options: RunOptions, resume: str | None = None) -> Runner
 def test(cfg: Config, options: RunOptions) -> Runner:
     """Evaluate the checkpoint ``load_from`` of a config on its test set.
 
-    Upstream runs are not looked at: the checkpoint holds all weights.
+    Upstream runs are not looked at: the checkpoint holds all weights, or the config names those of the enhancer.
 
     Raises:
         FileNotFoundError: The checkpoint is not there.
-        ValueError: The config has no test set.
+        ValueError: The config has no test set, or the enhancer has weights from nowhere.
     """
     use_weights_only_loading()
     cfg = copy.deepcopy(cfg)
@@ -147,7 +147,7 @@ def test(cfg: Config, options: RunOptions) -> Runner:
         )
     open_process_group(cfg, options.launcher)
     use_parallel_cpu(cfg, options.launcher)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = runner_from(cfg)
     runner.test()
     stop_workers(runner)
     return runner

@@ -22,6 +22,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmengine.runner import checkpoint as loaders
 
 from llv.apis.plug import clear_pretrained
+from llv.engine.hooks import RandomEnhancerHook
 from llv.engine.seeded_sampler import make_reproducible
 from llv.utils.checkpoint import cached_download
 
@@ -69,9 +70,20 @@ def build_runner(cfg: Config, options: RunOptions, resume: str | None = None) ->
         use_amp(cfg)
     use_parallel_cpu(cfg, options.launcher)
     make_reproducible(cfg)
-    resume_from(cfg, resume)
+    checkpoint = resume_point(cfg, resume)
     check_downloads(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = runner_from(cfg)
+    if checkpoint is not None:
+        # not through the config: its dump must stand by itself when the checkpoint is gone
+        runner._load_from, runner._resume = checkpoint, True
+    return runner
+
+
+def runner_from(cfg: Config) -> Runner:
+    """The runner of a config; it refuses to run a model whose enhancer is random and stays so."""
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.register_hook(RandomEnhancerHook())
+    return runner
 
 
 def stop_workers(runner: Runner) -> None:
@@ -86,11 +98,9 @@ def stop_workers(runner: Runner) -> None:
                 owner._iterator = None
 
 
-def resume_from(cfg: Config, resume: str | None) -> None:
-    """Choose where training starts; see :func:`build_runner`."""
-    if resume is None:
-        return
-    checkpoint: str | None = resume
+def resume_point(cfg: Config, resume: str | None) -> str | None:
+    """The checkpoint to resume from, None to start anew; see :func:`build_runner`."""
+    checkpoint = resume
     if resume == 'auto':
         # asked here, since with `load_from` mmengine would resume from that file, and without it forget about it
         checkpoint = find_latest_checkpoint(cfg.work_dir) if Path(cfg.work_dir).is_dir() else None
@@ -98,13 +108,11 @@ def resume_from(cfg: Config, resume: str | None) -> None:
             print_log(
                 f'No checkpoint in {cfg.work_dir} to resume from; training starts anew.', 'current'
             )
-            return
-    if not Path(str(checkpoint)).is_file():
+    if checkpoint is not None and not Path(checkpoint).is_file():
         raise FileNotFoundError(
             f'The checkpoint `{checkpoint}` to resume from is not there; check the path.'
         )
-    cfg.load_from = checkpoint
-    cfg.resume = True
+    return checkpoint
 
 
 def use_amp(cfg: Config) -> None:

@@ -207,7 +207,7 @@ def _train(link: _Link, folder: Path, options: RunOptions) -> None:
     # names the log and the message hub, which mmengine keeps in one table a process
     cfg.experiment_name = link.folder_name
     _run(cfg, link.links, options)
-    with _own_globals() as runners:
+    with separate_runs() as runners:
         runner = build_runner(cfg, options, resume='auto')
         runners.append(runner)
         runner.train()
@@ -264,11 +264,14 @@ def _genotype(runner: Runner, link: _Link) -> dict:
 
 
 @contextmanager
-def _own_globals() -> Iterator[list[Runner]]:
+def separate_runs() -> Iterator[list[Runner]]:
     """Keep what a runner leaves in the process away from the next one.
 
     mmengine builds a visualizer of a known name only once a process, so the curves of the main run would go to the
-    folder of its upstream; and log files stay open.
+    folder of its upstream; and log files stay open. The settings of torch for determinism are restored too.
+
+    Yields:
+        A list to put the runners of the block into; they are ended with it.
     """
     deterministic = torch.are_deterministic_algorithms_enabled()
     cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark

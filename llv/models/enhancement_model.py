@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor
 
 from llv.models.data_preprocessors.references import stack_references
+from llv.models.enhancers.build import build_enhancer
 from llv.registry import MODELS
 from llv.utils.grouping import group_by_size
 
@@ -30,7 +31,7 @@ class EnhancementModel(BaseModel):
 
     def __init__(self, enhancer: dict, data_preprocessor: dict | None = None) -> None:
         super().__init__(data_preprocessor or dict(type='llv.PictureDataPreprocessor'))
-        self.enhancer = MODELS.build(enhancer)
+        self.enhancer = build_enhancer(enhancer)
 
     def forward(
         self,

@@ -39,6 +39,17 @@ class ToyPhotometric:
         return dict(inputs=torch.from_numpy(img.transpose(2, 0, 1) / 255).float())
 
 
+@TRANSFORMS.register_module()
+class ToyPath:
+    """Names a file to load."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, results):
+        return {**results, 'img_path': self.path}
+
+
 @MODELS.register_module()
 class ToyModel(BaseModel):
     """An enhancer of one layer and a head behind dropout and batch normalisation."""
@@ -132,6 +143,14 @@ def config(by_epoch=True, workers=2, extra=''):
         dataset=dict(type='ToyPictures', test_mode=True, pipeline=[dict(type='ToyPhotometric')]))
     test_evaluator = dict(type='ToyMetric')
     """) + textwrap.dedent(extra)
+
+
+# what puts the toy behind an enhancer
+LIT = """
+model.update(data_preprocessor=dict(
+    type='llv.EnhancedDataPreprocessor', enhancer=dict(type='llv.RUAS'),
+    base=dict(type='BaseDataPreprocessor')))
+"""
 
 
 def weights(checkpoint):

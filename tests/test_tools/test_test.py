@@ -5,8 +5,9 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.fileio import load
-from toy_training import Evil, write
+from toy_training import LIT, Evil, write
 
+from llv.apis import init_enhancer
 from llv.engine.runner import use_output, use_pictures, use_tta
 
 
@@ -48,6 +49,50 @@ def test_user_errors_are_one_sentence(tmp_path, call_tool, trained):
         status, error = call_tool('test', file, *arguments, '--work-dir', tmp_path / 'test')
         assert status == 2 and message in error and 'Traceback' not in error, (arguments, error)
     assert not (tmp_path / 'trace').exists()
+
+
+def test_an_enhancer_must_not_be_random(tmp_path, call_tool, trained):
+    plain, without = trained
+    one = 'train_cfg.update(max_epochs=1)\n'
+    write(
+        tmp_path,
+        'first',
+        extra=one + "model = dict(type='llv.EnhancementModel', enhancer=dict(type='llv.RUAS'))\n",
+    )
+    link = f'upstream = [dict(config={str(tmp_path / "first.py")!r})]\n'
+    lit = write(tmp_path, 'lit', extra=LIT + link + one)
+    # the detector as it is behind an enhancer trained upstream: the checkpoint that is tested never holds it
+    load = f'load_from = {str(without)!r}\ntrain_cfg = train_dataloader = optim_wrapper = param_scheduler = None\n'
+    zero_shot = write(tmp_path, 'zero_shot', extra=LIT + link + load)
+    for file in (lit, zero_shot):
+        assert call_tool('train', file, '--work-dir', tmp_path / file.stem)[0] == 0
+    holding, dumped = tmp_path / 'lit' / 'epoch_1.pth', tmp_path / 'zero_shot' / 'zero_shot.py'
+    torch.save(init_enhancer('ruas').state_dict(), tmp_path / 'ruas.pth')
+
+    def run(*arguments):
+        status, error = call_tool('test', *arguments, '--work-dir', tmp_path / 'test')
+        assert 'Traceback' not in error
+        return status, error.strip().splitlines()[-1:]
+
+    for random in ([zero_shot, without], [lit, without], [plain, without, '--enhancer', 'ruas']):
+        status, (sentence,) = run(*random)
+        assert status == 2, random
+        for remedy in (
+            '--enhancer-weights',
+            'model.data_preprocessor.enhancer.weights',
+            'work folder',
+        ):
+            assert remedy in sentence
+    for filled in (
+        [dumped, without],
+        [lit, holding],
+        [plain, holding, '--enhancer', 'ruas'],
+        [plain, without, '--enhancer', 'ruas', '--enhancer-weights', tmp_path / 'ruas.pth'],
+        [plain, without, '--enhancer', 'fixed_gain'],
+        [plain, without, '--enhancer', 'mean_match'],
+        [plain, without, '--enhancer', 'identity'],
+    ):
+        assert run(*filled)[0] == 0, filled
 
 
 def detector():

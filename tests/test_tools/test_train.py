@@ -9,13 +9,15 @@ import pytest
 import torch
 import toy_training as toy
 from mmengine.config import Config
-from toy_training import Evil, write
+from toy_training import LIT, Evil, write
 
 from llv.engine.runner import common_arguments, read_config
+from llv.models.enhancers import RUAS
 from llv.utils.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE = 'train_cfg.update(max_epochs=1)\n'
+ENHANCER = 'model.data_preprocessor.enhancer'
 
 
 def test_train_options_reach_the_run(tmp_path, call_tool):
@@ -38,6 +40,9 @@ def test_train_options_reach_the_run(tmp_path, call_tool):
         epochs = ['--cfg-options', 'train_cfg.max_epochs=3', 'optim_wrapper.optimizer.lr=0.25']
         status, error = call_tool('train', file, '--work-dir', folder, '--amp', *again, *epochs)
         assert status == 0, error
+        # the dump runs by itself when the checkpoint is deleted
+        dumped = Config.fromfile(folder / 'toy.py')
+        assert not dumped.get('load_from') and not dumped.get('resume')
     assert toy.equal(tmp_path / 'run' / 'epoch_3.pth', tmp_path / 'again' / 'epoch_3.pth')
 
 
@@ -95,6 +100,9 @@ def test_user_errors_are_one_sentence(tmp_path, call_tool):
     broken.write_text('model = dict(')
     base = tmp_path / 'base.py'
     base.write_text("_base_ = ['gone.py']")
+    hook = "custom_hooks = [dict(type='llv.EnhancerLossHook')]\n"
+    scene_loss = write(tmp_path, 'scene_loss', extra=hook)
+    lit = write(tmp_path, 'lit', extra=LIT)
     work = ['--work-dir', tmp_path / 'run']
     cases = [
         (['nowhere.py'], '`nowhere.py` is not there'),
@@ -112,6 +120,10 @@ def test_user_errors_are_one_sentence(tmp_path, call_tool):
         ([file, '--cfg-options', f'load_from={evil}'], 'refused'),
         ([file, '--launcher', 'pytorch'], 'dist_train.sh'),
         ([file, '--cfg-options', 'train_cfg=None'], '`load_from`'),
+        ([scene_loss], '`EnhancerLossHook` needs'),
+        ([file, '--enhancer', 'identity', '--enhancer-weights', cut], 'it takes no options'),
+        ([lit, '--cfg-options', f'{ENHANCER}.verson=RUAS_S'], '`RUAS` takes no `verson`'),
+        ([lit, '--cfg-options', f'{ENHANCER}.type=ToyModel'], '`enhancer` must be'),
     ]
     for arguments, message in cases:
         status, error = call_tool('train', *arguments, *work)
@@ -119,6 +131,56 @@ def test_user_errors_are_one_sentence(tmp_path, call_tool):
         last = error.strip().splitlines()[-1]
         assert message in last and 'Traceback' not in error, (arguments, error)
     assert not (tmp_path / 'trace').exists()
+
+
+def test_a_frozen_enhancer_must_not_stay_random(tmp_path, call_tool):
+    torch.save(RUAS().state_dict(), tmp_path / 'ruas.pth')
+    first = "model = dict(type='llv.EnhancementModel', enhancer=dict(type='llv.RUAS'))\n"
+    write(tmp_path, 'first', extra=ONE + first)
+    entry = dict(config=str(tmp_path / 'first.py'))
+    plain, lit = write(tmp_path, extra=ONE), write(tmp_path, 'lit', extra=ONE + LIT)
+    linked = write(tmp_path, 'linked', extra=ONE + LIT + f'upstream = [{entry}]\n')
+    plug = [plain, '--enhancer', 'ruas', '--frozen-enhancer']
+    freeze = [lit, '--cfg-options', 'model.data_preprocessor.frozen=True']
+
+    def run(name, *arguments):
+        status, error = call_tool('train', *arguments, '--work-dir', tmp_path / name)
+        assert 'Traceback' not in error
+        return status, error.strip().splitlines()[-1:]
+
+    for arguments in (plug, freeze):
+        status, (sentence,) = run('random', *arguments)
+        assert (
+            status == 2 and f'`{ENHANCER}.weights`' in sentence and '--enhancer-weights' in sentence
+        )
+    assert not list((tmp_path / 'random').glob('*.pth'))
+
+    weights = ['--enhancer-weights', tmp_path / 'ruas.pth']
+    assert run('plugged', *plug, *weights)[0] == 0
+    assert run('linked', linked, '--cfg-options', 'model.data_preprocessor.frozen=True')[0] == 0
+    checkpoint = tmp_path / 'plugged' / 'epoch_1.pth'
+    assert run('loaded', *freeze, f'load_from={checkpoint}')[0] == 0
+    assert run('resumed', *freeze, 'train_cfg.max_epochs=2', '--resume', checkpoint)[0] == 0
+    for name in ('plugged', 'loaded'):
+        tensors = toy.weights(tmp_path / name / 'epoch_1.pth')
+        for key, value in load_checkpoint(tmp_path / 'ruas.pth').items():
+            assert torch.equal(tensors[f'data_preprocessor.enhancer.{key}'], value)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_unreadable_pictures_are_named(tmp_path, call_tool, workers):
+    pytest.importorskip('mmcv')
+    (tmp_path / 'cut.png').write_bytes(b'\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR')
+    for name, reason in (('cut.png', 'damaged'), ('gone.png', 'no such file')):
+        steps = [
+            dict(type='ToyPath', path=str(tmp_path / name)),
+            dict(type='mmcv.LoadImageFromFile'),
+        ]
+        file = write(tmp_path, workers=workers, extra=f'pipeline[:0] = {steps}\n')
+        status, error = call_tool('train', file, '--work-dir', tmp_path / 'run')
+        assert status == 2 and 'Traceback' not in error, error
+        sentence = error.strip().splitlines()[-1]
+        assert f'`{tmp_path / name}`' in sentence and reason in sentence
 
 
 def test_defects_keep_their_traceback(tmp_path, call_tool, monkeypatch):

@@ -1,8 +1,10 @@
 import pytest
+from torch.utils.data import DataLoader
 
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.config import load_config
 from llv.utils.errors import explain, friendly_errors
+from llv.utils.pictures import read_picture
 
 
 def caught(function, *arguments):
@@ -46,3 +48,54 @@ def test_errors_of_libraries_about_files_and_types(tmp_path):
 
     text = explain(caught(MODELS.build, dict(type='Nothing')))
     assert text.startswith('`Nothing` is no known type of the `mmengine::model` registry')
+
+
+class Calls:
+    """A data set whose samples are the results of a function."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.function(*self.arguments)
+
+
+def chained(path):
+    try:
+        open(path)
+    except OSError as error:
+        raise KeyError('a defect') from error
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_errors_in_workers_are_told_as_outside(tmp_path, workers):
+    def load(function, *arguments):
+        loader = DataLoader(Calls(function, *arguments), num_workers=workers)
+        return explain(caught(list, loader))
+
+    gone, broken = tmp_path / 'gone.png', tmp_path / 'broken.png'
+    broken.write_bytes(b'no picture')
+    assert load(open, gone).startswith(f'`{gone}`: no such file or directory; check the path')
+    assert load(open, tmp_path).startswith(f'`{tmp_path}`: is a directory')
+    # raised by llv, with its own words
+    assert load(load_checkpoint, gone) == explain(caught(load_checkpoint, gone))
+    assert str(broken) in load(read_picture, broken)
+    # defects
+    assert load(int, 'x') is None
+    assert load(load_checkpoint, 3) is None
+    assert load(chained, gone) is None
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_pictures_that_mmcv_cannot_load_are_named(tmp_path, workers):
+    transforms = pytest.importorskip('mmcv.transforms')
+    load = transforms.LoadImageFromFile()
+    gone, broken = tmp_path / 'gone.png', tmp_path / 'broken.png'
+    broken.write_bytes(b'no picture')
+    for path, reason in ((gone, 'check the path'), (broken, 'damaged')):
+        loader = DataLoader(Calls(load, dict(img_path=str(path))), num_workers=workers)
+        sentence = explain(caught(list, loader))
+        assert f'`{path}`' in sentence and reason in sentence and '\n' not in sentence

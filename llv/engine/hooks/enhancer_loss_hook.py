@@ -29,7 +29,7 @@ class EnhancerLossHook(Hook):
             value; 1 is our choice.
 
     Raises:
-        TypeError, ValueError: At the start of training, when the model has no trainable enhancer in its preprocessor.
+        ValueError: At the start of training, when the model has no trainable enhancer in its preprocessor.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
@@ -45,7 +45,8 @@ class EnhancerLossHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         preprocessor = model.data_preprocessor
         if not isinstance(preprocessor, EnhancedDataPreprocessor):
-            raise TypeError(
+            # no TypeError, which mmengine would raise anew from its own file
+            raise ValueError(
                 '`EnhancerLossHook` needs a model behind an enhancer, but its data preprocessor is '
                 f'`{type(preprocessor).__name__}`; wrap it with `llv.EnhancedDataPreprocessor` or `--enhancer`.'
             )

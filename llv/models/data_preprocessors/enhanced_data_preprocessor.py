@@ -12,6 +12,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor, nn
 
 from llv.models.enhancers.base import BaseEnhancer, Enhancement
+from llv.models.enhancers.build import build_enhancer
 from llv.registry import MODELS
 from llv.utils.grouping import group_by_size
 
@@ -84,7 +85,7 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
         self.channel_order = channel_order
         self.frozen = frozen
         self.keep_pictures = keep_pictures
-        self.enhancer = MODELS.build(enhancer) if isinstance(enhancer, dict) else enhancer
+        self.enhancer = build_enhancer(enhancer) if isinstance(enhancer, dict) else enhancer
         self.base = MODELS.build(base) if isinstance(base, dict) else base
         if not isinstance(self.enhancer, BaseEnhancer):
             raise TypeError(

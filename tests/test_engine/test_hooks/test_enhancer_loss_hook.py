@@ -111,7 +111,7 @@ def alone(enhancer, weight):
 
 
 def test_models_without_a_trainable_enhancer_are_refused():
-    with pytest.raises(TypeError, match='EnhancedDataPreprocessor'):
+    with pytest.raises(ValueError, match='EnhancedDataPreprocessor'):
         EnhancerLossHook().before_train(FakeRunner(MeanModel(BASE)))
     frozen = dict(
         type='llv.EnhancedDataPreprocessor', enhancer=LearnedGain(), base=BASE, frozen=True

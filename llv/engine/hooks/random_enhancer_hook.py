@@ -1,0 +1,75 @@
+"""A random enhancer must not run to the end unnoticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import Runner
+
+from llv.models.enhancers.base import BaseEnhancer
+from llv.registry import HOOKS
+
+
+@HOOKS.register_module()
+class RandomEnhancerHook(Hook):
+    """Refuse to test a model whose enhancer nothing has filled, and to train behind one that is frozen.
+
+    An enhancer is filled by its `weights`, by a checkpoint that holds all its parameters in their shapes (`load_from`,
+    resuming), or by training in the same process. One without parameters needs nothing.
+
+    Raises:
+        ValueError: At the start of training or testing.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, torch.Size] = {}
+        self._trained = False
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Note what the checkpoint holds."""
+        tensors = checkpoint.get('state_dict', checkpoint)
+        self._loaded = {
+            # as the runner strips it
+            name.removeprefix('module.'): tensor.shape
+            for name, tensor in tensors.items()
+            if isinstance(tensor, torch.Tensor)
+        }
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse frozen random enhancers; the others will be trained."""
+        for name, enhancer in self._random(runner):
+            if not any(p.requires_grad for p in enhancer.parameters()):
+                raise ValueError(
+                    f'`model.{name}` (`{type(enhancer).__name__}`) is frozen, but neither weights nor a checkpoint '
+                    f'fill it, so it would stay random; give `--enhancer-weights` with `--enhancer`, set '
+                    f'`model.{name}.weights`, or let an `upstream` run train it.'
+                )
+        self._trained = True
+
+    def before_test(self, runner: Runner) -> None:
+        """Refuse all random enhancers."""
+        if self._trained:
+            return
+        for name, enhancer in self._random(runner):
+            raise ValueError(
+                f'`model.{name}` (`{type(enhancer).__name__}`) would be random, because the checkpoint does not hold '
+                f'its weights; give `--enhancer-weights` with `--enhancer`, set `model.{name}.weights`, or test with '
+                'the config in the work folder of the run that the checkpoint is from, which names them.'
+            )
+
+    def _random(self, runner: Runner) -> Iterator[tuple[str, BaseEnhancer]]:
+        """The enhancers that have parameters from nowhere, by their name in the model."""
+        model = runner.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+            model = model.module
+        for name, module in model.named_modules():
+            if isinstance(module, BaseEnhancer) and getattr(module, 'weights', None) is None:
+                if any(
+                    self._loaded.get(f'{name}.{key}') != parameter.shape
+                    for key, parameter in module.named_parameters()
+                ):
+                    yield name, module
