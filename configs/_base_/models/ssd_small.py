@@ -1,6 +1,7 @@
 # A small SSD that learns night scenes in minutes on two CPU cores: a ResNet-18 of 24 channels with
 # batch normalisation from scratch, maps of stride 8 to 64, pictures of 192 pixels.
 model = dict(
+    _scope_='mmdet',
     type='SingleStageDetector',
     data_preprocessor=dict(
         type='DetDataPreprocessor',

@@ -58,7 +58,7 @@ class RandomEnhancerHook(Hook):
             raise ValueError(
                 f'`model.{name}` (`{type(enhancer).__name__}`) would be random, because the checkpoint does not hold '
                 f'its weights; give `--enhancer-weights` with `--enhancer`, set `model.{name}.weights`, or test with '
-                'the config in the work folder of the run that the checkpoint is from, which names them.'
+                'the config that `tools/train.py` wrote into its work folder, which names them.'
             )
 
     def _random(self, runner: Runner) -> Iterator[tuple[str, BaseEnhancer]]:
@@ -67,7 +67,7 @@ class RandomEnhancerHook(Hook):
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
         for name, module in model.named_modules():
-            if isinstance(module, BaseEnhancer) and getattr(module, 'weights', None) is None:
+            if isinstance(module, BaseEnhancer) and module.weights is None:
                 if any(
                     self._loaded.get(f'{name}.{key}') != parameter.shape
                     for key, parameter in module.named_parameters()
