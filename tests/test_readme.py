@@ -1,0 +1,42 @@
+"""The README quotes what the demo wrote, and names only files that exist."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
+def test_the_results_are_those_of_the_kept_summary():
+    arms = json.loads((ROOT / 'docs' / 'demo_summary.json').read_text(encoding='utf-8'))['arms']
+    section = README.split('## What the demo measures')[1].split('## ')[0]
+    rows = [
+        line.split('|')[2:-1]
+        for line in section.splitlines()
+        if re.match(r'\| [^|]*[^| ][^|]*\| \d', line)
+    ]
+    assert len(rows) == len(arms)
+    for (mean, ap50, seeds, gap), arm in zip(rows, arms, strict=True):
+        assert float(mean) == pytest.approx(100 * arm['mAP'], abs=0.051)
+        assert float(ap50) == pytest.approx(100 * arm['AP50'], abs=0.051)
+        assert float(gap.replace('%', '')) == pytest.approx(100 * arm['recovered'], abs=0.51)
+        quoted = [float(value) for value in seeds.split('/') if value.strip()]
+        measured = [100 * run['AP50'] for run in arm['seeds']]
+        assert quoted == pytest.approx(measured if len(measured) > 1 else [], abs=0.051)
+
+
+@pytest.mark.parametrize(
+    'page', [path for path in ROOT.rglob('*.md') if '.venv' not in path.parts], ids=str
+)
+def test_links_and_named_files_exist(page):
+    text = page.read_text(encoding='utf-8')
+    links = [link for link in re.findall(r'\]\(([^)#]+)\)', text) if '://' not in link]
+    commands = re.findall(r'(?:python|bash) ((?:tools|demo)/\S+\.(?:py|sh))', text)
+    commands += re.findall(r'configs/\w+/[\w.-]+\.py', text)
+    for link in links:
+        assert (page.parent / link).exists(), link
+    for file in commands:
+        assert (ROOT / file).is_file(), file
