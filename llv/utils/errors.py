@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _UNREADABLE = 'failed to load image: '  # mmcv's loader over bytes that are no picture
+_EMPTY = '!buf.empty()'  # OpenCV, which mmcv's loader gives the bytes without their name
 
 
 class _Origin(NamedTuple):
@@ -58,6 +59,11 @@ def explain(error: Exception) -> str | None:
     text = origin.text
     if origin.kind == 'AssertionError' and text.startswith(_UNREADABLE):
         return _unreadable(text.removeprefix(_UNREADABLE))
+    if origin.kind == 'error' and _EMPTY in text:
+        return (
+            'A picture of the data set is an empty file; find it with `find <folder> -size 0`, and copy or download it '
+            'again.'
+        )
     # a worker's error has no attributes, only what Python prints of them
     closed = re.fullmatch(r"\[Errno \d+\] (.+?): '(.+)'", text)
     if closed:

@@ -99,3 +99,11 @@ def test_pictures_that_mmcv_cannot_load_are_named(tmp_path, workers):
         loader = DataLoader(Calls(load, dict(img_path=str(path))), num_workers=workers)
         sentence = explain(caught(list, loader))
         assert f'`{path}`' in sentence and reason in sentence and '\n' not in sentence
+
+
+def test_empty_picture_files(tmp_path):
+    transforms = pytest.importorskip('mmcv.transforms')
+    (tmp_path / 'empty.png').touch()
+    results = dict(img_path=str(tmp_path / 'empty.png'))
+    text = explain(caught(transforms.LoadImageFromFile(), results))
+    assert text.startswith('A picture of the data set is an empty file')
