@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,9 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from llv.utils.checkpoint import load_state_dict
+
+from . import published
+from .options import pack_options, same_option, unpack_options
 
 # where an enhancer sits in the checkpoints that llv writes: behind a detector, alone, or bare
 _PREFIXES = ('data_preprocessor.enhancer.', 'enhancer.')
@@ -47,8 +51,9 @@ class BaseEnhancer(BaseModule):
     ``double()`` or ``to(dtype)`` cast what is around it, and only devices are followed.
 
     Args:
-        weights: Weight file: the official file of the method, or any checkpoint of llv that holds this enhancer.
-            None starts from the initialisation. A file that is gone is an error at the first forward unless a
+        weights: A name in the table of published weights (``llv.models.enhancers.published``), or a file: the
+            official one of the method, or any checkpoint of llv that holds this enhancer. None starts from the
+            initialisation. A file that is gone, or cannot be fetched, is an error at the first forward unless a
             checkpoint has filled the enhancer meanwhile, so that a trained detector outlives the file it
             started from.
 
@@ -65,7 +70,12 @@ class BaseEnhancer(BaseModule):
     def __init__(self, weights: str | None = None) -> None:
         super().__init__()
         self.weights = None if weights is None else str(weights)
-        self._weights_missing = False
+        self._options: dict[str, Any] | None = None
+        self._weights_missing: str | None = None  # a sentence that says what is wrong
+        self._weights_file: Path | None = None
+        self._weights_row: published.PublishedWeights | None = None
+        if self.weights is not None:
+            self._locate_weights()
 
     @abstractmethod
     def enhance(self, images: Tensor) -> Enhancement:
@@ -97,10 +107,9 @@ class BaseEnhancer(BaseModule):
             raise ValueError(
                 f'`images` must be RGB of shape (N, 3, H, W) with at least one pixel, but got {tuple(images.shape)}.'
             )
-        if self._weights_missing:
+        if self._weights_missing is not None:
             raise FileNotFoundError(
-                f'The weight file `{self.weights}` of `{type(self).__name__}` is not there and no checkpoint has '
-                'filled the enhancer; give the right `weights` or load a checkpoint that holds it.'
+                f'`{type(self).__name__}` has no weights, and no checkpoint has filled it: {self._weights_missing}'
             )
         with torch.autocast(images.device.type, enabled=False):
             images = images.float()
@@ -133,9 +142,73 @@ class BaseEnhancer(BaseModule):
             f'`{type(self).__name__}` has no scene loss; train it with the task loss or choose another enhancer.'
         )
 
+    def check_options(self, theirs: Mapping[str, Any]) -> None:
+        """Compare the options of a checkpoint that is being loaded with those of this enhancer.
+
+        Raises:
+            ValueError: They differ, so the tensors would be used by another network than they were made for.
+        """
+        for name, own in (self._options or {}).items():
+            if name in theirs and not same_option(own, theirs[name]):
+                raise ValueError(
+                    f'The checkpoint was made with `{name}={theirs[name]!r}`, but this `{type(self).__name__}` has '
+                    f'{own!r}; build it with the options of the checkpoint.'
+                )
+
     def convert_weights(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Rename the tensors of an official weight file to llv's names; other files pass through."""
         return state_dict
+
+    def implied_options(self) -> dict[str, Any]:
+        """What the weight file says about the options that belong to it; empty where it says nothing."""
+        if self._weights_file is None:
+            return {}
+        if self._weights_row is not None and self._weights_row.options:
+            return dict(self._weights_row.options)
+        state_dict = without_prefix(load_state_dict(self._weights_file))
+        if 'options' not in state_dict:
+            return {}
+        return unpack_options(state_dict['options'], f'`{self.weights}`')
+
+    def settle_options(self, defaults: Mapping[str, Any], **asked: Any) -> dict[str, Any]:
+        """Settle the options that belong to the weights, and keep them in the checkpoints.
+
+        Those that are None take what the weight file says, else their default. They travel in the state dict as the
+        buffer ``options``, so that a checkpoint of llv builds the network it was made with.
+
+        Args:
+            defaults: Default of each option.
+            asked: What the user asked for, None for nothing.
+
+        Returns:
+            The settled options.
+
+        Raises:
+            ValueError: The user asks for what contradicts the weight file.
+        """
+        implied = self.implied_options()
+        self.refuse_contradictions(implied, **asked)
+        settled = {
+            name: next(v for v in (asked.get(name), implied.get(name), default) if v is not None)
+            for name, default in defaults.items()
+        }
+        self._options = settled
+        self.register_buffer('options', pack_options(settled))
+        return settled
+
+    def refuse_contradictions(self, implied: Mapping[str, Any], **asked: Any) -> None:
+        """Compare what the user asks for with what the weight file says.
+
+        Raises:
+            ValueError: They differ.
+        """
+        for name, value in asked.items():
+            theirs = implied.get(name)
+            if value is not None and theirs is not None and not same_option(value, theirs):
+                raise ValueError(
+                    f'`{name}={value!r}` contradicts `{self.weights}`, which was made with {theirs!r}; leave '
+                    f'`{name}` out or choose other weights.'
+                )
 
     def load_weights(self) -> None:
         """Read ``weights`` strictly; to be called at the end of a subclass's constructor.
@@ -143,19 +216,12 @@ class BaseEnhancer(BaseModule):
         Raises:
             ValueError: The file is damaged, refused, or belongs to another network.
         """
-        if self.weights is None:
+        if self._weights_file is None:
             return
-        if not Path(self.weights).expanduser().is_file():
-            self._weights_missing = True
-            print_log(
-                f'The weight file `{self.weights}` of `{type(self).__name__}` is not there; a checkpoint that holds '
-                'the enhancer must be loaded before it is used.',
-                logger='current',
-                level=logging.WARNING,
-            )
-            return
-        state_dict = without_prefix(load_state_dict(self.weights))
-        state_dict = self.convert_weights(state_dict)
+        state_dict = without_prefix(load_state_dict(self._weights_file))
+        state_dict = dict(self.convert_weights(state_dict))
+        if self._options is not None:  # settled already from what the file says
+            state_dict['options'] = self.options.clone()
         own = self.state_dict()
         wrong = [
             name for name in own if name in state_dict and state_dict[name].shape != own[name].shape
@@ -175,6 +241,44 @@ class BaseEnhancer(BaseModule):
             logger='current',
         )
 
+    def _locate_weights(self) -> None:
+        """Find the file that ``weights`` names, and its row in the table of published weights."""
+        row = published.find(self.weights)
+        path = Path(self.weights).expanduser()
+        if path.is_file():
+            self._weights_file, self._weights_row = path, published.recognise(path)
+        elif row is not None:
+            self._check_row(row)
+            self._weights_row = row
+            try:
+                self._weights_file = published.fetch(row)
+            except FileNotFoundError as error:
+                self._weights_missing = str(error)
+        else:
+            near = published.closest(self.weights)
+            hint = f' (did you mean the published weights `{near}`?)' if near else ''
+            self._weights_missing = (
+                f'the weight file `{self.weights}` is not there{hint}; give the right `weights` or load a checkpoint '
+                'that holds the enhancer.'
+            )
+        if self._weights_row is not None:
+            self._check_row(self._weights_row)
+        if self._weights_missing is not None:
+            print_log(
+                f'`{type(self).__name__}` has no weights until a checkpoint that holds the enhancer is loaded: '
+                f'{self._weights_missing}',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def _check_row(self, row: published.PublishedWeights) -> None:
+        kinds = [kind.__name__ for kind in type(self).__mro__]
+        if row.enhancer not in kinds:
+            raise ValueError(
+                f'`{self.weights}` holds the published weights `{row.name}` of `{row.enhancer}`, not of '
+                f'`{kinds[0]}`; choose the enhancer that belongs to them.'
+            )
+
     def _apply(self, fn: Callable[[Tensor], Tensor], *args, **kwargs) -> BaseEnhancer:
         # every cast and every move of a module and of what it stands in comes through here
         def keep_type(tensor: Tensor) -> Tensor:
@@ -183,11 +287,16 @@ class BaseEnhancer(BaseModule):
 
         return super()._apply(keep_type, *args, **kwargs)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args) -> None:
         # called for every load, also by mmengine's own loader, with the place of this module in the model: once a
         # checkpoint brings every tensor, the missing file does not matter any more
         if all(prefix + name in state_dict for name in self.state_dict()):
-            self._weights_missing = False
+            self._weights_missing = None
+        if self._options is not None and f'{prefix}options' in state_dict:
+            theirs = unpack_options(state_dict[f'{prefix}options'], 'The checkpoint')
+            self.check_options(theirs)
+            # of another length where one side knows an option that the other does not
+            state_dict[f'{prefix}options'] = self.options.clone()
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

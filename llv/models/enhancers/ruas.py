@@ -8,13 +8,9 @@ follows the code, which the published weights need.
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,16 +22,21 @@ from llv.registry import MODELS
 from llv.search import genotypes
 from llv.utils.checkpoint import load_state_dict
 
-from ..losses import DenoiseLoss, RUASSceneLoss
-from .base import BaseEnhancer, Enhancement, without_prefix
+from ..losses import DenoiseLoss, RUASSceneLoss, SupervisedDenoiseLoss
+from .base import Enhancement, without_prefix
 from .distillation_cell import DistillationCell
+from .map_based import MapBasedEnhancer
 
 VERSIONS = ('RUAS_S', 'RUAS', 'RUAS_A')
-WARM_STARTS = ('rectified', 'update')
+PARTS = dict(
+    RUAS_S=('scene',), RUAS=('scene', 'removal'), RUAS_A=('scene', 'estimation', 'removal')
+)
+WARM_STARTS = ('rectified', 'update', 'fixed')
 
 _RECTIFICATION = 0.5  # γ of the warm start
 _NOISE_CHANNELS = 6
 _NOISE_CELLS = 3
+_LARGEST_NOISE = 0.25  # standard deviation in the training of the noise modules
 _NOISE_THRESHOLD = 0.035  # mean absolute noise from which RUAS_A denoises
 
 
@@ -53,11 +54,6 @@ VARIANTS = dict(
     journal=Variant(genotypes.RUAS_SCENE, genotypes.RUAS_NOISE_JOURNAL, 1e-4, 'rectified'),
     cvpr=Variant(genotypes.RUAS_SCENE, genotypes.RUAS_NOISE_CVPR, 1e-3, 'rectified'),
     detection=Variant(genotypes.RUAS_SCENE_DETECTION, None, 1e-4, 'update'),
-)
-
-_NAMED_OPTIONS = (
-    *(('variant', name) for name in VARIANTS),
-    *(('warm_start', name) for name in WARM_STARTS),
 )
 
 
@@ -85,7 +81,8 @@ class SceneModule(nn.Module):
         t_min: Smallest illumination, so 1 / t_min is the largest gain. Kept in the state dict as
             ``t_min``, because weights are wrong with any other.
         warm_start: t̂ from the second stage on: ``rectified`` is max_Ω(u) - 0.5 (u - y), ``update``
-            is u.
+            is u, ``fixed`` is that of the first stage. With ``fixed`` only the last stage reaches
+            the result, so the others are frozen.
 
     Attributes:
         reach: How many pixels before (up, left) and behind (down, right) the result depends on.
@@ -102,29 +99,50 @@ class SceneModule(nn.Module):
         self.warm_start = warm_start
         self.stages = nn.ModuleList(DistillationCell(3, genotype) for _ in range(stages))
         self.register_buffer('t_min', torch.tensor(float(t_min)))
+        if warm_start == 'fixed':
+            self.stages[:-1].requires_grad_(False)
 
     @property
     def reach(self) -> tuple[int, int]:
-        cell = sum(stage.radius for stage in self.stages)
-        maxima = len(self.stages) if self.warm_start == 'rectified' else 1
+        stages = self.stages[-1:] if self.warm_start == 'fixed' else self.stages
+        cell = sum(stage.radius for stage in stages)
+        maxima = len(stages) if self.warm_start == 'rectified' else 1
         return cell, cell + maxima
 
     def unroll(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (u, t) of one stage after the other, each (N, 3, H, W); nothing older is kept."""
         start = local_maximum(images)
-        last = len(self.stages) - 1
-        for k, cell in enumerate(self.stages):
-            # the sigmoid is below 1 already
-            t = torch.maximum(cell(start).sigmoid(), self.t_min)
+        for cell in self.stages:
+            t = self._illuminate(cell, start)
             u = (images / t).clamp(0, 1)
             yield u, t
-            if k < last:
-                rectified = self.warm_start == 'rectified'
-                start = local_maximum(u) - _RECTIFICATION * (u - images) if rectified else u
+            start = self._next_start(start, u, images)
+
+    def illumination(self, images: Tensor) -> Tensor:
+        """t of the last stage, (N, 3, H, W), for RGB pictures in [0, 1]."""
+        start = local_maximum(images)
+        *earlier, last = self.stages
+        if self.warm_start != 'fixed':
+            for cell in earlier:
+                u = (images / self._illuminate(cell, start)).clamp(0, 1)
+                start = self._next_start(start, u, images)
+        return self._illuminate(last, start)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(u, t) of the last stage, each (N, 3, H, W), for RGB pictures in [0, 1]."""
-        return deque(self.unroll(images), maxlen=1).pop()
+        t = self.illumination(images)
+        return (images / t).clamp(0, 1), t
+
+    def _illuminate(self, cell: DistillationCell, start: Tensor) -> Tensor:
+        # the sigmoid is below 1 already
+        return torch.maximum(cell(start).sigmoid(), self.t_min)
+
+    def _next_start(self, start: Tensor, u: Tensor, images: Tensor) -> Tensor:
+        if self.warm_start == 'fixed':
+            return start
+        if self.warm_start == 'update':
+            return u
+        return local_maximum(u) - _RECTIFICATION * (u - images)
 
 
 class NoiseRemoval(nn.Module):
@@ -166,13 +184,17 @@ class NoiseEstimator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] in, (N,) noise levels out."""
+        return self.noise_map(images).abs().mean(dim=(1, 2, 3))
+
+    def noise_map(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W); its absolute value is the estimated absolute noise."""
         for conv in self.convs[:-1]:
             images = conv(images).relu()
-        return self.convs[-1](images).abs().mean(dim=(1, 2, 3))
+        return self.convs[-1](images)
 
 
 @MODELS.register_module()
-class RUAS(BaseEnhancer):
+class RUAS(MapBasedEnhancer):
     """RUAS in its three sizes and its published variants.
 
     =========== ==================================================== ============================
@@ -186,11 +208,12 @@ class RUAS(BaseEnhancer):
 
     The official files load as they are, into every version that they have the parts of; what the
     version does not use is left out. A file also settles the options that are None: an official one
-    has its genotypes, ``t_min`` and warm start, and so has a checkpoint of llv, which holds them in
-    the buffers ``options`` and ``scene.t_min``. For the CVPR files ``upe.pt`` and ``dark.pt`` the
+    has its stages, genotypes, ``t_min`` and warm start, and so has a checkpoint of llv, which holds
+    them in the buffers ``options`` and ``scene.t_min``. For the CVPR files ``upe.pt`` and ``dark.pt`` the
     published result is that of ``RUAS_S``.
 
-    The noise estimator needs no gradient: no published loss trains it, and the gate passes none on.
+    The noise estimator needs no gradient unless it is the part that is trained: the gate passes none
+    on.
     In training the noise removal looks at every picture and the gate selects afterwards, so that
     each parameter that is trained has a gradient, possibly zero, in each step, as DDP needs it.
 
@@ -203,7 +226,7 @@ class RUAS(BaseEnhancer):
         variant: ``journal``, ``cvpr`` or ``detection`` (scene module of the journal version in
             front of its detector); gives the defaults of the other options. None: that of the
             weight file, else ``journal``.
-        stages: Stages of the scene module.
+        stages: Stages of the scene module; 3 as published.
         t_min: Smallest illumination; 1e-4 (journal, detection) or 1e-3 (cvpr).
         warm_start: See :class:`SceneModule`; ``update`` for detection, else ``rectified``.
         scene_genotype: Seven names of operations, for cells that were searched anew.
@@ -211,6 +234,11 @@ class RUAS(BaseEnhancer):
         scene_loss: Config of the scene loss, called with the illumination and the pictures;
             :class:`RUASSceneLoss` if None.
         denoise_loss: Config of the loss of the noise removal; :class:`DenoiseLoss` if None.
+        train_part: What is trained, the rest being frozen: ``scene``, ``estimation`` or ``removal``
+            (one after the other they make ``RUAS_A``), or None for everything but the noise
+            estimator. See :meth:`loss`.
+        estimate_scale: Size of the picture the illumination is estimated on over its full size; noise
+            is estimated and removed at full size always. See :class:`MapBasedEnhancer`.
         weights: See :class:`BaseEnhancer`.
 
     Raises:
@@ -222,76 +250,91 @@ class RUAS(BaseEnhancer):
         self,
         version: str = 'RUAS_S',
         variant: str | None = None,
-        stages: int = 3,
+        stages: int | None = None,
         t_min: float | None = None,
         warm_start: str | None = None,
         scene_genotype: Sequence[str] | None = None,
         noise_genotype: Sequence[str] | None = None,
         scene_loss: dict | None = None,
         denoise_loss: dict | None = None,
+        train_part: str | None = None,
+        estimate_scale: float = 1.0,
         weights: str | None = None,
     ) -> None:
-        super().__init__(weights)
+        super().__init__(weights, estimate_scale)
+        implied = self.implied_options()
         for name, value, known in (
             ('version', version, VERSIONS),
             ('variant', variant, (None, *VARIANTS)),
             ('warm_start', warm_start, (None, *WARM_STARTS)),
+            ('train_part', train_part, (None, *PARTS.get(version, ()))),
         ):
             if value not in known:
                 names = ', '.join(str(entry) for entry in known)
                 raise ValueError(f'`{name}` must be one of {names}, but got {value!r}.')
-        if stages < 1:
+            if name in implied and implied[name] not in known:  # files are input as well
+                raise ValueError(
+                    f'`{self.weights}` was made with `{name}={implied[name]!r}`, which this version '
+                    'of llv does not know.'
+                )
+        if stages is not None and stages < 1:
             raise ValueError(f'`stages` must be at least 1, but got {stages}.')
         if t_min is not None and not 0 < t_min < 1:
             raise ValueError(f'`t_min` must lie between 0 and 1, but got {t_min}.')
 
-        asked = dict(
-            variant=variant,
-            t_min=t_min,
-            warm_start=warm_start,
-            scene_genotype=None if scene_genotype is None else tuple(scene_genotype),
-            noise_genotype=None if noise_genotype is None else tuple(noise_genotype),
+        preset = VARIANTS[variant or implied.get('variant') or 'journal']
+        defaults = dict(
+            variant='journal',
+            stages=3,
+            warm_start=preset.warm_start,
+            scene_genotype=preset.scene_genotype,
         )
-        implied = self._implied_options()
-        for name, value in asked.items():
-            theirs = implied.get(name)
-            if value is not None and theirs is not None and not _equal(value, theirs):
+        if version != 'RUAS_S':
+            defaults['noise_genotype'] = preset.noise_genotype
+            if noise_genotype is None and not (
+                preset.noise_genotype or implied.get('noise_genotype')
+            ):
                 raise ValueError(
-                    f'`{name}={value!r}` contradicts `{self.weights}`, which was made with '
-                    f'{theirs!r}; leave `{name}` out or choose another file.'
+                    f'The variant `{variant or implied.get("variant")}` has no noise removal, so '
+                    f'`version` must be RUAS_S, but got {version}.'
                 )
-
-        def option(name: str):
-            for value in (asked[name], implied.get(name)):
-                if value is not None:
-                    return value
-            return getattr(VARIANTS[self.variant], name)
+        options = self.settle_options(
+            defaults,
+            variant=variant,
+            stages=stages,
+            warm_start=warm_start,
+            scene_genotype=scene_genotype,
+            noise_genotype=noise_genotype,
+        )
+        self.refuse_contradictions(implied, t_min=t_min, noise_genotype=noise_genotype)
 
         self.version = version
-        self.variant = variant or implied.get('variant', 'journal')
+        self.variant = options['variant']
         self.scene = SceneModule(
-            option('scene_genotype'), stages, option('t_min'), option('warm_start')
+            options['scene_genotype'],
+            options['stages'],
+            next(
+                value for value in (t_min, implied.get('t_min'), preset.t_min) if value is not None
+            ),
+            options['warm_start'],
         )
         self.denoiser = self.noise_estimator = None
         if version != 'RUAS_S':
-            if option('noise_genotype') is None:
-                raise ValueError(
-                    f'The variant `{self.variant}` has no noise removal, so `version` must be '
-                    f'RUAS_S, but got {version}.'
-                )
-            self.denoiser = NoiseRemoval(option('noise_genotype'))
+            self.denoiser = NoiseRemoval(options['noise_genotype'])
         if version == 'RUAS_A':
-            self.noise_estimator = NoiseEstimator().requires_grad_(False)
-        self._options = dict(
-            variant=self.variant,
-            warm_start=option('warm_start'),
-            scene_genotype=tuple(option('scene_genotype')),
-        )
-        if self.denoiser is not None:
-            self._options['noise_genotype'] = tuple(option('noise_genotype'))
-        self.register_buffer('options', _pack(self._options))
+            self.noise_estimator = NoiseEstimator()
+        self.train_part = train_part
+        trained = ('scene', 'removal') if train_part is None else (train_part,)
+        for part, module in (
+            ('scene', self.scene),
+            ('estimation', self.noise_estimator),
+            ('removal', self.denoiser),
+        ):
+            if module is not None and part not in trained:
+                module.requires_grad_(False)
         self.scene_loss = RUASSceneLoss() if scene_loss is None else MODELS.build(scene_loss)
         self.denoise_loss = DenoiseLoss() if denoise_loss is None else MODELS.build(denoise_loss)
+        self.supervised_denoise_loss = SupervisedDenoiseLoss()
         # for convolutions of so few channels this layout is faster on a CPU, backward more than twice
         self.to(memory_format=torch.channels_last)
         self.load_weights()
@@ -301,18 +344,22 @@ class RUAS(BaseEnhancer):
         """Edge length of the smallest centred square that holds all a pixel of the result depends
         on.
 
-        None for ``RUAS_A``, whose gate looks at the whole picture.
+        None for ``RUAS_A``, whose gate looks at the whole picture, and where the illumination is
+        estimated on a reduced picture.
         """
-        if self.noise_estimator is not None:
+        if self.noise_estimator is not None or self.estimate_scale != 1:
             return None
         # the local maxima look down and to the right only, so that side decides
         _, behind = self.scene.reach
         return 1 + 2 * (behind + (0 if self.denoiser is None else self.denoiser.radius))
 
-    def enhance(self, images: Tensor) -> Enhancement:
+    def estimate_maps(self, images: Tensor) -> dict[str, Tensor]:
+        """``illumination``, (N, 3, h, w) in [t_min, 1]."""
+        return dict(illumination=self.scene.illumination(images))
+
+    def apply_maps(self, images: Tensor, maps: dict[str, Tensor]) -> Enhancement:
         """(N, 3, H, W) RGB in [0, 1] in, the same shape out; see the class for the maps."""
-        u, t = self.scene(images)
-        maps = dict(illumination=t)
+        u = (images / maps['illumination']).clamp_(0, 1)
         if self.denoiser is None:
             return Enhancement(u, maps)
         maps['scene'] = u
@@ -333,18 +380,35 @@ class RUAS(BaseEnhancer):
     def loss(
         self, enhancement: Enhancement, images: Tensor, references: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """The scene loss of the last illumination; with noise removal also ``loss_denoise``.
+        """The loss of what is trained.
 
-        As published, the loss of the noise removal does not move the scene module.
+        By default the scene loss of the last illumination, with noise removal also
+        ``loss_denoise``; as published, the latter does not move the scene module.
+
+        How the published noise estimator was trained is unknown, and the published loss of the
+        noise removal flattens pictures when it starts from nothing. So for ``train_part`` these are
+        llv's own: Gaussian noise of a standard deviation drawn for each picture from U(0, 0.25) is
+        added to the pictures, which should be well lit and clean. The estimator regresses the
+        absolute noise pixel by pixel (``loss_noise``, mean absolute error), the removal predicts
+        the noise (see :class:`SupervisedDenoiseLoss`).
 
         Args:
             enhancement: What :meth:`forward` returned for `images`.
-            images: (N, 3, H, W) RGB in [0, 1].
+            images: (N, 3, H, W) RGB in [0, 1]; dark, but well lit for the noise modules.
             references: Not used.
         """
         with torch.autocast(images.device.type, enabled=False):
-            losses = self.scene_loss(enhancement.maps['illumination'], images.float())
-            if self.denoiser is not None:
+            images = images.float()
+            if self.train_part in ('estimation', 'removal'):
+                level = torch.rand(len(images), 1, 1, 1, device=images.device) * _LARGEST_NOISE
+                noise = torch.randn_like(images) * level
+                noisy = images + noise
+                if self.train_part == 'removal':
+                    return self.supervised_denoise_loss(noisy - self.denoiser(noisy), images)
+                estimated = self.noise_estimator.noise_map(noisy)
+                return dict(loss_noise=(estimated.abs() - noise.abs()).abs().mean())
+            losses = self.scene_loss(enhancement.maps['illumination'], images)
+            if self.denoiser is not None and self.train_part is None:
                 scene = enhancement.maps['scene'].detach()
                 losses['loss_denoise'] = self.denoise_loss(scene - self.denoiser(scene), scene)
         return losses
@@ -361,44 +425,36 @@ class RUAS(BaseEnhancer):
             unused.append('noise_estimator.')
         part = {k: v for k, v in state_dict.items() if not k.startswith(tuple(unused))}
         names = sorted({name.split('.')[0] for name in state_dict if name not in part})
-        # the constructor has taken from the file what it says about these
+        # the constructor has taken from the file what it says about this
         part.setdefault('scene.t_min', self.scene.t_min.detach().clone())
-        part['options'] = self.options.clone()
         if names:
             print_log(
                 f'{self.version} leaves {", ".join(names)} of {self.weights} out.', logger='current'
             )
         return part
 
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args) -> None:
-        name = f'{prefix}options'
-        if name in state_dict:
-            for option, theirs in _unpack(state_dict[name], 'The checkpoint').items():
-                own = self._options.get(option, theirs)
-                # a variant is a name for defaults
-                if option != 'variant' and own != theirs:
-                    raise ValueError(
-                        f'The checkpoint was made with `{option}={theirs!r}`, but this '
-                        f'`{type(self).__name__}` has {own!r}; build it with the options of the '
-                        'checkpoint.'
-                    )
-            state_dict[name] = _pack(self._options)  # of another length where the variant differs
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    def check_options(self, theirs: Mapping[str, Any]) -> None:
+        """As :class:`BaseEnhancer` does, but a variant is only a name for defaults."""
+        super().check_options({k: v for k, v in theirs.items() if k != 'variant'})
 
-    def _implied_options(self) -> dict[str, Any]:
+    def implied_options(self) -> dict[str, Any]:
         """What the weight file says about the options; empty without a file of this network."""
-        if self.weights is None or not Path(self.weights).expanduser().is_file():
-            return {}
-        state_dict = without_prefix(load_state_dict(self.weights))
+        implied = super().implied_options()
+        if self._weights_file is None:
+            return implied
+        state_dict = without_prefix(load_state_dict(self._weights_file))
         renamed = rename_official(state_dict)
-        official = set(renamed) != set(state_dict)
-        variant = _recognise(renamed) if official else None
-        implied = {} if variant is None else dict(variant=variant, **vars(VARIANTS[variant]))
-        if 'options' in renamed:
-            implied = _unpack(renamed['options'], f'`{self.weights}`')
+        if 'options' not in renamed:
+            if 'variant' not in implied and set(renamed) != set(state_dict):
+                implied['variant'] = _recognise(renamed)
+            if implied.get('variant') is not None:
+                implied = {**vars(VARIANTS[implied['variant']]), **implied}
+        stages = {name.split('.')[2] for name in renamed if name.startswith('scene.stages.')}
+        if stages:
+            implied['stages'] = len(stages)
         if 'scene.t_min' in renamed:
             implied['t_min'] = float(renamed['scene.t_min'])
-        return implied
+        return {name: value for name, value in implied.items() if value is not None}
 
 
 _OFFICIAL_NAMES = (
@@ -447,36 +503,3 @@ def _recognise(state_dict: Mapping[str, Tensor]) -> str | None:
         if holds('denoiser.cells.0.', _NOISE_CHANNELS, VARIANTS[name].noise_genotype):
             return name
     return None
-
-
-def _pack(options: Mapping[str, Any]) -> Tensor:
-    """Options as the bytes of their JSON: only tensors survive every way a checkpoint takes."""
-    return torch.tensor(list(json.dumps(options).encode()), dtype=torch.uint8)
-
-
-def _unpack(tensor: Tensor, source: str) -> dict[str, Any]:
-    """What :func:`_pack` packed; `source` names its origin in errors."""
-    unreadable = f'{source} holds no readable `options` of RUAS; fetch or save it again.'
-    if tensor.dtype != torch.uint8 or tensor.ndim != 1:
-        raise ValueError(unreadable)
-    try:
-        options = json.loads(bytes(tensor.tolist()))
-    except ValueError as error:
-        raise ValueError(unreadable) from error
-    if not isinstance(options, dict):
-        raise ValueError(unreadable)
-    for name, value in options.items():
-        if name in ('scene_genotype', 'noise_genotype') and isinstance(value, list):
-            options[name] = tuple(value)
-        elif (name, value) not in _NAMED_OPTIONS:
-            raise ValueError(
-                f'{source} was made with `{name}={value!r}`, which this version of llv does not know.'
-            )
-    return options
-
-
-def _equal(a: object, b: object) -> bool:
-    """Equality that forgives the float32 in which a checkpoint keeps its numbers."""
-    if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=1e-5)
-    return a == b
