@@ -17,6 +17,7 @@ from mmengine.logging import print_log
 from mmengine.registry import Registry
 
 import llv.models.enhancers  # noqa: F401  (registers llv's own)
+from llv.models.enhancers import published
 from llv.models.enhancers.base import BaseEnhancer
 from llv.models.enhancers.build import build_enhancer, check_options
 from llv.registry import MODELS
@@ -41,11 +42,13 @@ def init_enhancer(
 
     Args:
         enhancer: Name in any case, with or without underscores and scope (``'ruas'``,
-            ``'fixed_gain'``, ``'llv.RUAS'``), of any registered enhancer; a config dict; or a
+            ``'fixed_gain'``, ``'llv.RUAS'``), of any registered enhancer; name of published weights
+            (``'psenet-sice'``), which stands for their enhancer with them; a config dict; or a
             config file (path or ``package::…``) with a top-level ``enhancer``, or with a model that
             holds one.
-        weights: Weight file: the official one, or any checkpoint of llv that holds this enhancer.
-            Replaces what the config says.
+        weights: Name of published weights, fetched into the user cache where they are not there
+            yet, or a weight file: the official one, or any checkpoint of llv that holds this
+            enhancer. Replaces what the config says.
         device: Where to put it.
         options: Arguments of the enhancer, beside or instead of those of the config.
 
@@ -55,7 +58,8 @@ def init_enhancer(
     Raises:
         ValueError: Nobody registered such an enhancer, it takes no such option, the weights belong
             to another network or are damaged, or there is no such device.
-        FileNotFoundError: The weight file or the config is not there.
+        FileNotFoundError: The weight file or the config is not there, or published weights cannot
+            be fetched.
     """
     cfg = enhancer_config(enhancer, weights, **options)
     if cfg.get('weights') is not None:
@@ -80,8 +84,8 @@ def enhancer_config(
         enhancer, weights, options: As for :func:`init_enhancer`.
 
     Returns:
-        A new dict; ``weights``, where given here, as an absolute path, so that the config holds in
-        any folder.
+        A new dict; ``weights``, where a file is given here, as an absolute path, so that the
+        config holds in any folder.
 
     Raises:
         ValueError, FileNotFoundError: As :func:`init_enhancer`; weights are not opened.
@@ -92,6 +96,8 @@ def enhancer_config(
         name = os.fspath(enhancer)
         if '::' in name or name.endswith(_CONFIG_SUFFIXES):
             cfg = _from_config(name)
+        elif (row := published.find(name)) is not None:
+            cfg = dict(type=f'llv.{row.enhancer}', weights=row.name)
         else:
             cfg = dict(type=name)
     else:
@@ -107,7 +113,8 @@ def enhancer_config(
     cfg.update(options)
     if weights is not None:
         _check_weights(weights)
-        cfg['weights'] = str(Path(weights).expanduser().resolve())
+        path = Path(weights).expanduser()
+        cfg['weights'] = str(path.resolve()) if path.is_file() else published.find(weights).name
     check_options(registered_enhancers()[cfg['type']], cfg)
     return cfg
 
@@ -157,7 +164,8 @@ def _resolve(name: str | type, scope: str | None = None) -> str:
             f'`{name}` may be {" or ".join(f"`{m}`" for m in matches)}; write it in full.'
         )
     nearest = difflib.get_close_matches(_bare(plain), shown, n=1, cutoff=0.4)
-    hint = f'; did you mean `{shown[nearest[0]]}`?' if nearest else '.'
+    meant = published.closest(plain) or (shown[nearest[0]] if nearest else None)
+    hint = f'; did you mean `{meant}`?' if meant else '.'
     raise ValueError(
         f'`{name}` is no registered enhancer{hint} There are {", ".join(sorted(shown.values()))}.'
     )
@@ -199,8 +207,15 @@ def _plain(cfg: dict) -> dict:
 
 
 def _check_weights(weights: str | os.PathLike) -> None:
-    if not Path(weights).expanduser().is_file():
-        raise FileNotFoundError(f'The weight file `{weights}` is not there; check the path.')
+    if Path(weights).expanduser().is_file():
+        return
+    row = published.find(os.fspath(weights))
+    if row is not None:
+        published.fetch(row)
+        return
+    near = published.closest(os.fspath(weights))
+    hint = f' or write the published `{near}`' if near else ''
+    raise FileNotFoundError(f'The weight file `{weights}` is not there; check the path{hint}.')
 
 
 def _move(module: BaseEnhancer, device: str | torch.device) -> BaseEnhancer:

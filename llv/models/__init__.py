@@ -2,17 +2,13 @@
 
 from .data_preprocessors import EnhancedDataPreprocessor, PictureDataPreprocessor
 from .enhancement_model import EnhancementModel
-from .enhancers import RUAS, BaseEnhancer, Enhancement, FixedGain, Identity, MeanMatch
+from .enhancers import *  # noqa: F401, F403
 from .losses import *  # noqa: F401, F403
+from .pseudo_target_model import PseudoTargetModel
 
 __all__ = [
-    'RUAS',
-    'BaseEnhancer',
     'EnhancedDataPreprocessor',
-    'Enhancement',
     'EnhancementModel',
-    'FixedGain',
-    'Identity',
-    'MeanMatch',
     'PictureDataPreprocessor',
+    'PseudoTargetModel',
 ]

@@ -50,3 +50,17 @@ RUAS_NOISE_CVPR: Genotype = (
     'resconv_1x1',
     'skip_connect',
 )
+
+# cells of one operation throughout, which the searched ones are compared with: Table III of the
+# journal paper names them 1-C, 3-C, 1-RC, 3-RC, 3-2-DC and 3-2-RDC
+UNIFORM: dict[str, Genotype] = {
+    name: (operation,) * 7
+    for name, operation in (
+        ('1-C', 'conv_1x1'),
+        ('3-C', 'conv_3x3'),
+        ('1-RC', 'resconv_1x1'),
+        ('3-RC', 'resconv_3x3'),
+        ('3-2-DC', 'dilconv_3x3'),
+        ('3-2-RDC', 'resdilconv_3x3'),
+    )
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import re
 import struct
@@ -41,8 +42,16 @@ def _history_method(owner: Any, name: str) -> Any:
     return getattr(HistoryBuffer, name)
 
 
+class _LightningCallback:
+    """Stands for a class of Lightning while a checkpoint is read: its states are filed under it, nothing else."""
+
+
+_LIGHTNING_CALLBACK = 'pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint'
+
+
 def _safe_globals() -> list[Any]:
-    """What mmengine's own checkpoints hold beside tensors: log histories made of small numpy arrays."""
+    """What checkpoints hold beside tensors: mmengine's, log histories made of small numpy arrays; Lightning's, the
+    arguments of the run and a class as the key of a dict."""
     core = np._core if hasattr(np, '_core') else np.core
     arrays = [core.multiarray._reconstruct, core.multiarray.scalar]
     # numpy 1 and 2 write different module names for the same functions
@@ -57,13 +66,16 @@ def _safe_globals() -> list[Any]:
         np.dtype,
         *names,
         *dtypes,
+        argparse.Namespace,
+        (_LightningCallback, _LIGHTNING_CALLBACK),
     ]
 
 
 def load_checkpoint(path: str | PathLike, map_location: Any = 'cpu') -> Any:
     """Read a checkpoint with torch's weights-only unpickler.
 
-    Files of mmengine (with their log histories), of torch and of llv open; a file that would run code does not.
+    Files of mmengine (with their log histories), of Lightning, of torch and of llv open; a file that would run code
+    does not.
 
     Args:
         path: A local file.

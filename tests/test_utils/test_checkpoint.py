@@ -1,7 +1,10 @@
+import argparse
 import builtins
 import collections
 import http.server
+import sys
 import threading
+import types
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +76,28 @@ def test_checkpoint_with_log_history_opens(tmp_path, zipped):
     assert loaded['message_hub']['runtime_info']['iter'] == 7
     assert loaded['meta']['dataset_meta']['palette'].shape == (1, 3)
     assert list(load_state_dict(tmp_path / 'a.pth')) == ['weight']
+
+
+def test_lightning_checkpoint_opens_without_lightning(tmp_path, monkeypatch):
+    """Its callback's class is the key of a dict, and the arguments of the run are a Namespace."""
+    name = 'pytorch_lightning.callbacks.model_checkpoint'
+    callback = type('ModelCheckpoint', (), dict(__module__=name))
+    with monkeypatch.context() as patch:
+        for depth in (1, 2, 3):
+            module = types.ModuleType('.'.join(name.split('.')[:depth]))
+            patch.setitem(sys.modules, module.__name__, module)
+        module.ModelCheckpoint = callback
+        saved = dict(
+            state_dict=collections.OrderedDict(weight=torch.arange(3.0)),
+            callbacks={callback: dict(best_model_score=None)},
+            hyper_parameters=dict(config=argparse.Namespace(lr=0.001)),
+        )
+        torch.save(saved, tmp_path / 'a.ckpt')
+    assert name not in sys.modules
+    loaded = load_checkpoint(tmp_path / 'a.ckpt')
+    assert loaded['hyper_parameters']['config'].lr == 0.001
+    assert torch.equal(load_state_dict(tmp_path / 'a.ckpt')['weight'], torch.arange(3.0))
+    assert name not in sys.modules
 
 
 @pytest.mark.parametrize('zipped', [True, False])

@@ -1,5 +1,16 @@
-"""Data sets for training enhancers."""
+"""Data sets for training and measuring enhancers."""
 
+from .fivek import FiveKDataset
+from .lol import LOLDataset
+from .msec import MSECDataset
 from .picture_folder import PictureFolder
+from .sice import SICEDataset, SICESequenceDataset
 
-__all__ = ['PictureFolder']
+__all__ = [
+    'FiveKDataset',
+    'LOLDataset',
+    'MSECDataset',
+    'PictureFolder',
+    'SICEDataset',
+    'SICESequenceDataset',
+]

@@ -1,7 +1,19 @@
 """Pipeline transforms for training enhancers."""
 
+from .enhance import EnhanceImage
 from .formatting import PackEnhancementInputs
-from .geometry import RandomCrop
+from .geometry import RandomCrop, RandomFlips
 from .loading import LoadPicture, LoadReference
+from .resize import EnlargeToMultiple, ResizePair, ScaleSide
 
-__all__ = ['LoadPicture', 'LoadReference', 'PackEnhancementInputs', 'RandomCrop']
+__all__ = [
+    'EnhanceImage',
+    'EnlargeToMultiple',
+    'LoadPicture',
+    'LoadReference',
+    'PackEnhancementInputs',
+    'RandomCrop',
+    'RandomFlips',
+    'ResizePair',
+    'ScaleSide',
+]

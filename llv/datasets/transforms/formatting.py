@@ -18,11 +18,20 @@ class PackEnhancementInputs(BaseTransform):
     PixelData with (3, H, W) uint8 RGB.
 
     Args:
-        meta_keys: Entries of ``results`` to keep in the sample's metainfo, where present.
+        meta_keys: Entries of ``results`` to keep in the sample's metainfo, where present; ``exposure`` and
+            ``dataset`` are groups that measurements can be reported by.
     """
 
     def __init__(
-        self, meta_keys: Sequence[str] = ('img_path', 'reference_path', 'img_shape', 'ori_shape')
+        self,
+        meta_keys: Sequence[str] = (
+            'img_path',
+            'reference_path',
+            'exposure',
+            'dataset',
+            'img_shape',
+            'ori_shape',
+        ),
     ) -> None:
         self.meta_keys = tuple(meta_keys)
 

@@ -1,9 +1,11 @@
-"""Random crops that keep a picture and its reference together."""
+"""Crops and flips that keep a picture and its reference together."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from llv.registry import TRANSFORMS
+
+from .pairs import change_both
 
 
 @TRANSFORMS.register_module()
@@ -25,17 +27,35 @@ class RandomCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Cut; ``img_shape`` follows."""
         height, width = results['img'].shape[:2]
-        reference = results.get('reference')
-        if reference is not None and reference.shape[:2] != (height, width):
-            raise ValueError(
-                f'`{results.get("reference_path")}` has size {reference.shape[:2]} but its picture {(height, width)}; '
-                'pair pictures of one size.'
-            )
         top = np.random.randint(max(height - self.size[0], 0) + 1)
         left = np.random.randint(max(width - self.size[1], 0) + 1)
         window = np.s_[top : top + self.size[0], left : left + self.size[1]]
-        results['img'] = results['img'][window]
-        if reference is not None:
-            results['reference'] = reference[window]
-        results['img_shape'] = results['img'].shape[:2]
-        return results
+        return change_both(results, lambda picture: picture[window])
+
+
+@TRANSFORMS.register_module()
+class RandomFlips(BaseTransform):
+    """Mirror left-right, mirror top-bottom and turn by 180°, each by itself with probability `prob`, ``img`` and
+    ``reference`` alike.
+
+    The augmentation of FECNet and ECLNet, two of ERL's host networks. Any two of the three make the third, so at one
+    half all four outcomes are equally likely.
+
+    Args:
+        prob: Probability of each.
+
+    Raises:
+        ValueError: A reference has another size than its picture.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'`prob` is a probability from 0 to 1, but got {prob}.')
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Mirror and turn."""
+        mirrored, toppled, turned = np.random.random_sample(3) < self.prob
+        rows = slice(None, None, -1 if toppled ^ turned else 1)
+        columns = slice(None, None, -1 if mirrored ^ turned else 1)
+        return change_both(results, lambda picture: np.ascontiguousarray(picture[rows, columns]))

@@ -7,11 +7,15 @@ from llv.registry import TRANSFORMS
 from llv.utils.pictures import read_picture
 
 
-def _read_bgr(path: str) -> np.ndarray:
-    """(H, W, 3) uint8 BGR; 16-bit pictures are rounded to 8 bits."""
+def _read_bgr(path: str, to_float32: bool = False) -> np.ndarray:
+    """(H, W, 3) BGR in 0..255; uint8, to which 16-bit pictures are rounded, or float32, which keeps them."""
     picture = read_picture(path)
     if picture.dtype == np.uint16:
-        picture = (picture / np.float32(257)).round().astype(np.uint8)
+        picture = picture / np.float32(257)
+        if not to_float32:
+            picture = picture.round().astype(np.uint8)
+    elif to_float32:
+        picture = picture.astype(np.float32)
     return np.ascontiguousarray(picture[..., ::-1])
 
 
@@ -20,15 +24,22 @@ class LoadPicture(BaseTransform):
     """Read ``results['img_path']`` into ``results['img']``, (H, W, 3) uint8 BGR, like mmcv's loader.
 
     Unlike that one it refuses a truncated file, which OpenCV fills with grey, and reads 16-bit pictures at their full
-    range.
+    range. The EXIF orientation is applied.
+
+    Args:
+        to_float32: Hand over float32 in 0..255: 16-bit pictures, such as the inputs of FiveK, keep all their levels,
+            and resizing rounds nothing. By default pictures are rounded to 8 bits.
 
     Raises:
         PictureError: The file is missing, damaged or of another kind.
     """
 
+    def __init__(self, to_float32: bool = False) -> None:
+        self.to_float32 = to_float32
+
     def transform(self, results: dict) -> dict:
         """Add ``img``, ``img_shape`` and ``ori_shape``."""
-        results['img'] = _read_bgr(results['img_path'])
+        results['img'] = _read_bgr(results['img_path'], self.to_float32)
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
         return results
 
@@ -36,6 +47,8 @@ class LoadPicture(BaseTransform):
 @TRANSFORMS.register_module()
 class LoadReference(BaseTransform):
     """Read ``results['reference_path']`` into ``results['reference']``, (H, W, 3) uint8 BGR like ``img``.
+
+    References are 8 bits everywhere in llv; 16-bit ones are rounded.
 
     Raises:
         ValueError: The data set gives no ``reference_path``.

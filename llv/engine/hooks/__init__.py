@@ -1,7 +1,15 @@
 """Hooks."""
 
 from .enhancer_loss_hook import EnhancerLossHook
+from .pseudo_target_hook import PseudoTargetHook
 from .random_enhancer_hook import RandomEnhancerHook
 from .seed_iteration_hook import SeedIterationHook
+from .train_loss_plateau_hook import TrainLossPlateauHook
 
-__all__ = ['EnhancerLossHook', 'RandomEnhancerHook', 'SeedIterationHook']
+__all__ = [
+    'EnhancerLossHook',
+    'PseudoTargetHook',
+    'RandomEnhancerHook',
+    'SeedIterationHook',
+    'TrainLossPlateauHook',
+]

@@ -8,6 +8,9 @@ from torch import Tensor
 from llv.registry import MODELS
 
 from .base import BaseEnhancer, Enhancement
+from .curve_fit import fit_curve
+
+_RANGE = (0.05, 100.0)
 
 
 def fit_fixed_gain(dark: Iterable[Tensor], target: Iterable[Tensor]) -> Tensor:
@@ -35,6 +38,15 @@ def fit_fixed_gain(dark: Iterable[Tensor], target: Iterable[Tensor]) -> Tensor:
     if not bool((means[0] > 0).all()):
         raise ValueError('`dark` is black throughout in one channel; no gain brings it to a mean.')
     return (means[1] / means[0]).float()
+
+
+def fit_single_gain(dark: Iterable[Tensor], target: Iterable[Tensor]) -> float:
+    """The one gain in 0.05 … 100 for all channels that brings dark pictures nearest to their targets.
+
+    Least squares of clip(gain · y, 0, 1) over all pixels and pairs, see
+    :func:`llv.models.enhancers.curve_fit.fit_curve`; arguments and errors are the same.
+    """
+    return fit_curve(dark, target, lambda levels, gain: (gain * levels).clamp(max=1), _RANGE)
 
 
 @MODELS.register_module()

@@ -189,7 +189,7 @@ class NoiseEstimator(nn.Module):
     def noise_map(self, images: Tensor) -> Tensor:
         """(N, 3, H, W); its absolute value is the estimated absolute noise."""
         for conv in self.convs[:-1]:
-            images = conv(images).relu()
+            images = conv(images).relu_()
         return self.convs[-1](images)
 
 
@@ -369,7 +369,8 @@ class RUAS(MapBasedEnhancer):
             maps['noise_level'] = self.noise_estimator(u.detach())
             noisy = maps['noise_level'] >= _NOISE_THRESHOLD
             raw = u
-            if self.training:
+            # the same for training and for exported graphs, which cannot depend on data
+            if self.training or torch.compiler.is_exporting():
                 raw = torch.where(noisy.view(-1, 1, 1, 1), u - self.denoiser(u), u)
             elif noisy.any():
                 chosen = noisy.nonzero().flatten()

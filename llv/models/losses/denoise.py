@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llv.registry import MODELS
@@ -48,3 +49,32 @@ class DenoiseLoss(nn.Module):
         """
         fidelity = (denoised - noisy).square().mean()
         return self.fidelity_weight * fidelity + self.tv_weight * squared_total_variation(denoised)
+
+
+def absolute_gradients(images: Tensor) -> tuple[Tensor, Tensor]:
+    """|x(i+1) - x(i)| down and to the right, each (N, C, H, W), with zeros behind the border."""
+    down = F.pad(images, (0, 0, 0, 1)).diff(dim=-2).abs()
+    right = F.pad(images, (0, 1, 0, 0)).diff(dim=-1).abs()
+    return down, right
+
+
+@MODELS.register_module()
+class SupervisedDenoiseLoss(nn.Module):
+    """Mean squared error plus the mean difference of absolute gradients in both directions.
+
+    What is left in the released code of RUAS of how its noise removal was pre-trained, without the
+    perceptual part, which needs the weights of a VGG-16.
+    """
+
+    def forward(self, denoised: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """``loss_mse`` and ``loss_gradient``.
+
+        Args:
+            denoised: (N, 3, H, W), before any clamp.
+            clean: The same shape.
+        """
+        pairs = zip(absolute_gradients(denoised), absolute_gradients(clean), strict=True)
+        return dict(
+            loss_mse=(denoised - clean).square().mean(),
+            loss_gradient=sum((a - b).abs().mean() for a, b in pairs),
+        )

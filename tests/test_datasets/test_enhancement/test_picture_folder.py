@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
+from llv.datasets.enhancement import PictureFolder
 from llv.registry import DATASETS
 
 
@@ -101,3 +103,31 @@ def test_sixteen_bits_are_read_at_full_range(tmp_path):
     assert torch.equal(picture[0, 0], picture[1, 0])
     assert set(np.unique(picture)) <= set(range(180))
     assert int(picture.max()) - int(picture.min()) >= 60
+
+
+def test_missing_partners_are_named_in_both_directions_with_what_looks_alike(tmp_path):
+    write(tmp_path / 'dark', [f'{n:03d}.png' for n in range(14)] + ['garden_gate.png'])
+    write(tmp_path / 'day', ['garden_gaet.PNG', 'x.bmp'])
+    with pytest.raises(ValueError) as error:
+        build(tmp_path, img='dark', reference='day')
+    said = str(error.value)
+    assert '15 of 15 pictures' in said and '`009` and 5 more' in said and '`010`' not in said
+    assert 'references without a picture: `garden_gaet`, `x`' in said
+    write(tmp_path / 'day', [f'{n:03d}.png' for n in range(14)])
+    with pytest.raises(ValueError, match='perhaps `garden_gate` and `garden_gaet` belong together'):
+        build(tmp_path, img='dark', reference='day')
+
+
+def test_another_number_of_pictures_than_expected_is_a_warning(tmp_path, capsys):
+    MMLogger._instance_dict.clear()
+    write(tmp_path, ['1.png', '2.jpg'])
+    PictureFolder(str(tmp_path), expected=2)
+    assert 'instead of' not in ''.join(capsys.readouterr())
+    PictureFolder(str(tmp_path), expected=2002)
+    assert '2 pictures instead of 2002' in ''.join(capsys.readouterr())
+
+
+def test_references_may_be_left_out(tmp_path):
+    write(tmp_path / 'dark', ['1.png'])
+    prefix = dict(img='dark', reference='gone')
+    assert 'reference_path' not in PictureFolder(str(tmp_path), prefix, paired=False)[0]

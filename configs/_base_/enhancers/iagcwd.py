@@ -1,0 +1,1 @@
+enhancer = dict(type='llv.IAGCWD', channel='value')

@@ -1,0 +1,10 @@
+# DRBN on SICE by the published recipe of DRBN-ENC; crop 256 and batch 4 are those of the data set's file.
+_base_ = [
+    '../_base_/enhancers/drbn.py',
+    '../_base_/datasets/sice.py',
+    '../_base_/enhancer_runtime.py',
+    '../_base_/schedules/enc_51k.py',
+]
+model = dict(type='llv.EnhancementModel', enhancer={{_base_.enhancer}})
+train_dataloader = dict(sampler=dict(type='InfiniteSampler'))
+default_hooks = dict(checkpoint=dict(interval=256, save_best='quality/psnr', rule='greater'))

@@ -1,0 +1,3 @@
+# Target and update in one step, without the published lag (ours).
+_base_ = 'psenet_sice.py'
+model = dict(lag=0)

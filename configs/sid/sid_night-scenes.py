@@ -1,0 +1,29 @@
+# SID with its own loss on pairs of night scenes; hundreds of steps on a CPU, at ten times the published rate.
+_base_ = [
+    '../_base_/enhancers/sid.py',
+    '../_base_/datasets/night_scenes_pairs.py',
+    '../_base_/enhancer_runtime.py',
+]
+model = dict(type='llv.EnhancementModel', enhancer={{_base_.enhancer}})
+train_dataloader = dict(
+    batch_size=4,
+    dataset=dict(
+        pipeline=[
+            dict(type='llv.LoadPicture'),
+            dict(type='llv.LoadReference'),
+            dict(type='llv.RandomCrop', size=(128, 128)),
+            dict(type='llv.RandomFlips'),
+            dict(type='llv.PackEnhancementInputs'),
+        ],
+    ),
+)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=400, val_interval=400)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='Adam', lr=0.001, betas=(0.9, 0.99)),
+)
+param_scheduler = [
+    dict(type='MultiStepLR', by_epoch=False, milestones=[200, 300], gamma=0.5),
+]

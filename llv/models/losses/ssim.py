@@ -1,0 +1,73 @@
+"""Structural similarity as the exposure-correction networks train with it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llv.registry import MODELS
+
+_SIZE, _SIGMA = 11, 1.5
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Mean structural similarity of two batches (Wang et al., TIP 2004).
+
+    Gaussian window of 11 × 11 pixels with σ 1.5, each channel by itself, population moments, constants for the range
+    1. The pictures are padded by five zeros on each side, as in the released code of ECLNet and DRBN, so the map has
+    the size of the picture and its border is compared with black; metrics usually leave that border out. Nothing is
+    clamped.
+
+    Args:
+        x: (N, C, H, W), pictures around [0, 1], any size of at least one pixel.
+        y: The same shape.
+
+    Returns:
+        A scalar of at most 1, the mean over pictures, channels and pixels; differentiable in both.
+
+    Raises:
+        ValueError: The shapes differ or are not of four dimensions.
+    """
+    if x.ndim != 4 or x.shape != y.shape:
+        raise ValueError(
+            f'`x` {tuple(x.shape)} and `y` {tuple(y.shape)} must be batches (N, C, H, W) of one shape.'
+        )
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    with torch.autocast(x.device.type, enabled=False):  # variances are small differences
+        x, y = x.to(dtype), y.to(dtype)
+        mean_x, mean_y, xx, yy, xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
+        both = mean_x * mean_y
+        squares = mean_x.square() + mean_y.square()
+        similar = (2 * both + _C1) * (2 * (xy - both) + _C2)
+        return (similar / ((squares + _C1) * (xx + yy - squares + _C2))).mean()
+
+
+def _blur(images: Tensor) -> Tensor:
+    """Convolve (..., H, W) with the window, a column times a row, zeros outside."""
+    offsets = torch.arange(_SIZE, dtype=images.dtype, device=images.device) - _SIZE // 2
+    window = torch.exp(-offsets.square() / (2 * _SIGMA**2))
+    window = (window / window.sum()).view(1, 1, 1, _SIZE)
+    channels = images.flatten(0, -3).unsqueeze(1)
+    channels = F.conv2d(channels, window, padding=(0, _SIZE // 2))
+    return F.conv2d(channels, window.mT, padding=(_SIZE // 2, 0)).view(images.shape)
+
+
+@MODELS.register_module()
+class SSIMLoss(nn.Module):
+    """−w · SSIM, the **negative** similarity (not 1 − SSIM): it lies in about [−w, 0] and its best value is −w.
+
+    See :func:`ssim`.
+
+    Args:
+        loss_weight: w. ECLNet uses 0.1.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """A scalar; both are (N, C, H, W)."""
+        return -self.loss_weight * ssim(prediction, target)

@@ -1,0 +1,197 @@
+"""Check that a data set of pictures and references is complete.
+
+    python tools/check_dataset.py lol_v1 data/LOL --sizes --decode
+
+Prints, for each subset, how many pictures there are and should be, and names everything that is missing or has no
+partner. The exit code is 0 if all is well and 1 if something was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+from tqdm import tqdm
+
+from llv.datasets.enhancement import (
+    FiveKDataset,
+    LOLDataset,
+    MSECDataset,
+    PictureFolder,
+    SICEDataset,
+    SICESequenceDataset,
+)
+from llv.datasets.enhancement.pairing import Part
+from llv.datasets.enhancement.picture_set import PictureSet
+from llv.utils.errors import friendly_errors
+from llv.utils.pictures import PictureError, read_picture
+
+
+class Subset(NamedTuple):
+    """What is checked as one."""
+
+    title: str
+    kind: type[PictureSet]
+    arguments: dict[str, Any]
+
+
+def _subsets(kind: type[PictureSet], names: str, **arguments: Any) -> list[Subset]:
+    return [Subset(name, kind, dict(subset=name, **arguments)) for name in names.split()]
+
+
+SETS: dict[str, list[Subset]] = {
+    'lol_v1': _subsets(LOLDataset, 'train test', version='v1'),
+    'lol_v2_real': _subsets(LOLDataset, 'train test', version='v2-real'),
+    'lol_v2_synthetic': _subsets(LOLDataset, 'train test', version='v2-synthetic'),
+    'fivek': _subsets(FiveKDataset, 'train test'),
+    'fivek_ruas': _subsets(FiveKDataset, 'train test', protocol='ruas'),
+    'sice': _subsets(SICEDataset, 'trainval test'),
+    'sice_part1': [Subset('part 1', SICESequenceDataset, dict(part=1))],
+    'sice_part2': [Subset('part 2', SICESequenceDataset, dict(part=2))],
+    'sice_zero_dce': [Subset('train', PictureFolder, dict(expected=2002))],
+    'msec': _subsets(MSECDataset, 'train val')
+    + [
+        Subset(f'test, expert {expert.upper()}', MSECDataset, dict(subset='test', expert=expert))
+        for expert in 'abcde'
+    ],
+    'night_scenes_pairs': [
+        Subset(
+            name,
+            PictureFolder,
+            dict(data_prefix=dict(img=f'{name}/night', reference=f'{name}/day')),
+        )
+        for name in ('train', 'val')
+    ],
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('name', choices=sorted(SETS), help='data set')
+    parser.add_argument('data_root', help='its folder')
+    parser.add_argument(
+        '--subsets', nargs='+', metavar='SUBSET', help='check these alone, such as train'
+    )
+    parser.add_argument('--sizes', action='store_true', help='compare the sizes of partners')
+    parser.add_argument(
+        '--decode', action='store_true', help='decode every file to find damaged ones (slow)'
+    )
+    return parser.parse_args()
+
+
+def files_of(part: Part) -> list[Path]:
+    """Pictures and references, each once."""
+    return [*part.pictures.values(), *(part.references or {}).values()]
+
+
+def naming(what: str, names: list[str]) -> list[str]:
+    """One problem for each name, or none."""
+    return [f'{what}: {name}' for name in names]
+
+
+def problems_of(dataset: PictureSet, parts: list[Part]) -> Iterator[str]:
+    """What is wrong with the names and numbers of a data set."""
+    for unit, found, expected in dataset.counts(parts):
+        if expected is not None and found != expected:
+            yield f'{found} {unit} instead of {expected}'
+    for part in parts:
+        yield from naming(f'not in {part.picture_folder}', part.absent)
+        yield from naming(f'no reference in {part.reference_folder}', part.without_reference)
+        yield from naming(f'no picture in {part.picture_folder}', part.without_picture)
+        if part.look_alikes():
+            yield f'perhaps partners: {part.look_alikes()}'
+
+
+def other_sizes(part: Part) -> Iterator[str]:
+    """Partners whose pictures, shown upright, differ in width or height; files without a readable header are left to
+    `damaged`."""
+    known: dict[Path, tuple[int, int] | None] = {}
+    for name, picture in tqdm(part.pictures.items(), 'sizes', unit='picture', leave=False):
+        reference = (part.references or {}).get(part.partner(name))
+        if reference is None:
+            continue
+        for path in (picture, reference):
+            if path not in known:
+                known[path] = shown_size(path)
+        first, second = known[picture], known[reference]
+        if first and second and first != second:
+            yield (
+                f'sizes differ: {picture} is {first[0]}x{first[1]}, {reference} '
+                f'{second[0]}x{second[1]}'
+            )
+
+
+def shown_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) from the header, EXIF orientation applied; None where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            if image.format == 'PNG':  # whose `getexif` would decode the picture
+                exif = Image.Exif()
+                exif.load(image.info.get('exif', b''))
+            else:
+                exif = image.getexif()
+            turned = exif.get(0x0112, 1) in (5, 6, 7, 8)
+            return (image.height, image.width) if turned else image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def damaged(files: list[Path], whole: bool) -> Iterator[str]:
+    """Files that do not decode: as a whole, or their headers alone."""
+    for path in tqdm(files, 'decode', unit='file', leave=False):
+        if not whole and shown_size(path) is not None:
+            continue
+        try:
+            read_picture(path)
+        except PictureError as error:
+            yield str(error)
+
+
+def main() -> int:
+    """Check and print; the exit code."""
+    args = parse_args()
+    subsets = SETS[args.name]
+    if args.subsets:
+        unknown = set(args.subsets) - {subset.title for subset in subsets}
+        if unknown:
+            known = ', '.join(f'`{subset.title}`' for subset in subsets)
+            print(
+                f'error: `--subsets` {", ".join(sorted(unknown))}: `{args.name}` has {known}.',
+                file=sys.stderr,
+            )
+            return 2
+        subsets = [subset for subset in subsets if subset.title in args.subsets]
+    total = 0
+    seen: set[Path] = set()
+    for title, kind, arguments in subsets:
+        try:
+            dataset = kind(data_root=args.data_root, lazy_init=True, **arguments)
+            parts = dataset.parts()
+        except (FileNotFoundError, ValueError) as error:
+            print(f'{title}:\n  {error}')
+            total += 1
+            continue
+        pairs = sum(len(part.pictures) - len(part.without_reference) for part in parts)
+        kinds = 'pictures' if all(part.references is None for part in parts) else 'pairs'
+        print(f'{title}: {pairs} {kinds}')
+        problems = list(problems_of(dataset, parts))
+        if args.sizes:
+            problems += [problem for part in parts for problem in other_sizes(part)]
+        files = {path: None for part in parts for path in files_of(part) if path not in seen}
+        seen.update(files)
+        problems += damaged(list(files), whole=args.decode) if args.sizes or args.decode else []
+        for problem in problems:
+            print(f'  {problem}')
+        total += len(problems)
+    print('complete' if total == 0 else f'{total} problem{"s" * (total != 1)} found')
+    return 1 if total else 0
+
+
+if __name__ == '__main__':
+    with friendly_errors():
+        sys.exit(main())
