@@ -50,7 +50,12 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['llv', 'llv.*']),
-    package_data={'llv': ['**/*.txt', '**/*.json', '**/*.yml', '**/*.csv']},
+    package_data={
+        'llv': [
+            *(f'**/*.{suffix}' for suffix in ('txt', 'json', 'yml', 'csv')),
+            'models/enhancers/weights/*.pth',
+        ]
+    },
     cmdclass={'build_py': BuildWithMim},
     # No OpenCV and no mm package here: each stack brings its own under the same import names,
     # and two of them would overwrite each other. `import llv` says what is missing.
@@ -72,6 +77,8 @@ setup(
             'ftfy',
             'regex',
         ],
+        'metrics': ['torchmetrics>=1.0', 'piq>=0.8.0'],
+        'export': ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5'],
         'tests': ['pytest>=8', 'hypothesis>=6.100'],
         'dev': ['pytest>=8', 'hypothesis>=6.100', 'ruff>=0.8'],
     },

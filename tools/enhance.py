@@ -1,7 +1,10 @@
 """Light pictures: files, folders and globs in, enhanced pictures out.
 
 Example:
+    python tools/enhance.py night.jpg --out lit
     python tools/enhance.py night.jpg 'walk/*.png' --enhancer ruas --weights lol.pt --out lit
+
+Without `--enhancer` the weights that come with llv are used (`psenet-night-scenes`).
 
 Names stay as they are relative to the given folder, or to the fixed part of the given glob.
 Pictures that cannot be read or written are named with the reason, the others go on. Exit status: 0
@@ -18,13 +21,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 from tqdm import tqdm
 
 from llv.apis import enhance, init_enhancer
 from llv.apis.folders import check_writable, collect_pictures, plan_targets
+from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 from llv.utils.pictures import PictureError, read_picture, write_picture
+
+DEFAULT = 'psenet-night-scenes'  # comes with llv, so that nothing needs to be fetched
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,15 +39,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='picture, folder or quoted glob')
     parser.add_argument(
         '--enhancer',
-        required=True,
+        default=DEFAULT,
         metavar='NAME_OR_CONFIG',
-        help='such as `ruas`, or a config file that holds an enhancer',
+        help='enhancer such as `ruas`, published weights such as `psenet-sice`, or a config file that '
+        f'holds an enhancer (default: {DEFAULT})',
     )
-    parser.add_argument('--weights', metavar='FILE', help='weight file of the enhancer')
+    parser.add_argument(
+        '--weights',
+        metavar='FILE',
+        help='weight file of the enhancer, or name of published weights',
+    )
     parser.add_argument(
         '--options',
         nargs='+',
-        action=DictAction,
+        action=KeyValueAction,
         default={},
         metavar='KEY=VALUE',
         help='arguments of the enhancer',
@@ -57,6 +67,8 @@ def parse_args() -> argparse.Namespace:
         '--side-by-side', action='store_true', help='write the input on the left of the result'
     )
     args = parser.parse_args()
+    if args.weights and args.enhancer == DEFAULT:
+        parser.error('`--weights` needs `--enhancer`: say whose weights they are')
     for key in ('enhancer', 'weights', 'device'):
         if key in args.options:
             parser.error(f'`{key}` has an argument of its own: give it as `--{key}`')

@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 
 from llv.apis import init_enhancer
 from llv.apis.export import check_batches, compare_onnx, export_onnx
+from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 
 
@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--options',
         nargs='+',
-        action=DictAction,
+        action=KeyValueAction,
         default={},
         metavar='KEY=VALUE',
         help='arguments of the enhancer',
@@ -64,6 +64,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Export and check; returns the exit status."""
     args = parse_args()
+    if args.out.is_dir():  # the export takes long
+        raise ValueError(f'`--out {args.out}` is a folder; name the file in it.')
     torch.manual_seed(0)
     enhancer = init_enhancer(args.enhancer, args.weights, **args.options)
     # read before the export, which takes long: a wrong name is told at once

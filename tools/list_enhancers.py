@@ -19,7 +19,7 @@ from llv.models.enhancers.build import build_enhancer
 from llv.models.enhancers.published import PUBLISHED
 from llv.utils.complexity import count_macs, count_parameters
 from llv.utils.errors import friendly_errors
-from llv.utils.markdown import markdown_table, write_between_markers
+from llv.utils.markdown import around_markers, markdown_table, write_between_markers
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,6 +59,8 @@ def main() -> None:
     """Count and print."""
     args = parse_args()
     with friendly_errors():
+        if args.write:
+            around_markers(args.write, 'enhancers')
         kinds = registered_enhancers()
         names = [enhancer_config(name)['type'] for name in args.names] or sorted(kinds)
         rows = [describe(name, kinds[name], args.size) for name in names]
@@ -78,7 +80,7 @@ def describe(name: str, kind: type[BaseEnhancer], size: tuple[int, int]) -> dict
     """
     entry: dict[str, Any] = dict(
         name=name.removeprefix('llv.'),
-        about=(inspect.getdoc(kind) or '').partition('\n')[0].rstrip('.'),
+        about=about(kind),
         parameters=None,
         macs=None,
         receptive_field=None,
@@ -109,6 +111,12 @@ def describe(name: str, kind: type[BaseEnhancer], size: tuple[int, int]) -> dict
         if row.enhancer == kind.__name__
     ]
     return entry
+
+
+def about(kind: type[BaseEnhancer]) -> str:
+    """The first line of its description, without Sphinx's roles."""
+    line = (inspect.getdoc(kind) or '').partition('\n')[0].rstrip('.')
+    return re.sub(r':\w+:(?=`)', '', line)
 
 
 def tables(rows: list[dict[str, Any]], size: tuple[int, int]) -> str:
@@ -148,7 +156,9 @@ def sight(row: dict[str, Any]) -> str:
     if row['parameters'] is None:
         return '–'
     reach = row['receptive_field']
-    return 'the whole picture' if reach is None else f'{reach} pixels'
+    if reach is None:
+        return 'the whole picture'
+    return f'{reach} pixel{"s" * (reach != 1)}'
 
 
 if __name__ == '__main__':

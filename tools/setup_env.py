@@ -338,6 +338,8 @@ def check_environment() -> list:
          '`make env` again'),
         ('mmdet', 'import mmdet.models', again),
         ('mmseg', 'import mmseg.models', again),
+        ('torchmetrics and piq', 'import torchmetrics, piq', again),
+        ('onnx', 'import onnx, onnxruntime, onnxscript', again),
         ('llv', 'import llv', 'run `.venv/bin/python -m pip install --no-deps -e .` to see why'),
     ]  # fmt: skip
     failures = []
@@ -427,9 +429,12 @@ def set_up(exact: bool) -> None:
             f'{20 / jobs:.0f} minutes, once for all clones'
         )
         wheel = build_mmcv(python, folder, progress)
-    progress.step('mmengine, mmcv, mmdet, mmseg and what they import')
+    progress.step('mmengine, mmcv, mmdet, mmseg and what they import; metrics; ONNX')
+    # torch.txt once more, so that nothing that depends on torch moves it
+    names = ('torch', 'runtime', 'tests', 'metrics', 'export')
+    files = [word for name in names for word in ('-r', REQUIREMENTS / f'{name}.txt')]
     progress.run(
-        [*pip, '-r', REQUIREMENTS / 'runtime.txt', '-r', REQUIREMENTS / 'tests.txt'],
+        [*pip, *files],
         f'the dependencies were not installed: {offline}',
     )
     progress.run(

@@ -11,13 +11,13 @@ train_dataloader = dict(
         pipeline=[
             dict(type='llv.LoadPicture'),
             dict(type='llv.LoadReference'),
-            dict(type='llv.RandomCrop', size=(128, 128)),
+            dict(type='llv.RandomCrop', size=(96, 96)),
             dict(type='llv.RandomFlips'),
             dict(type='llv.PackEnhancementInputs'),
         ],
     ),
 )
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=400, val_interval=400)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
@@ -25,5 +25,5 @@ optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=0.001, betas=(0.9, 0.99)),
 )
 param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=False, milestones=[200, 300], gamma=0.5),
+    dict(type='MultiStepLR', by_epoch=False, milestones=[150, 225], gamma=0.5),
 ]

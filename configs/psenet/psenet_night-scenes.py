@@ -7,12 +7,12 @@ _base_ = [
 ]
 model = dict(type='llv.PseudoTargetModel', enhancer={{_base_.enhancer}})
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         pipeline=[
             dict(type='llv.LoadPicture'),
             dict(type='llv.LoadReference'),
-            dict(type='llv.RandomCrop', size=(128, 128)),
+            dict(type='llv.RandomCrop', size=(96, 96)),
             dict(type='llv.PackEnhancementInputs'),
         ],
     ),

@@ -13,7 +13,7 @@ train_dataloader = dict(
         data_prefix=dict(_delete_=True, img='train/night'),
         pipeline=[
             dict(type='llv.LoadPicture'),
-            dict(type='llv.RandomCrop', size=(128, 128)),
+            dict(type='llv.RandomCrop', size=(96, 96)),
             dict(type='llv.PackEnhancementInputs'),
         ],
     ),

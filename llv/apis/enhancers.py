@@ -8,8 +8,10 @@ import inspect
 import logging
 import os
 from importlib import import_module
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -24,6 +26,8 @@ from llv.registry import MODELS
 from llv.utils.config import load_config
 
 _CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
+# what an option may be where its annotation says so
+_SIMPLE = {float: Real, int: Integral, bool: bool, str: str, NoneType: NoneType}
 
 
 def init_enhancer(
@@ -115,7 +119,9 @@ def enhancer_config(
         _check_weights(weights)
         path = Path(weights).expanduser()
         cfg['weights'] = str(path.resolve()) if path.is_file() else published.find(weights).name
-    check_options(registered_enhancers()[cfg['type']], cfg)
+    kind = registered_enhancers()[cfg['type']]
+    check_options(kind, cfg)
+    _check_values(kind, cfg)
     return cfg
 
 
@@ -216,6 +222,32 @@ def _check_weights(weights: str | os.PathLike) -> None:
     near = published.closest(os.fspath(weights))
     hint = f' or write the published `{near}`' if near else ''
     raise FileNotFoundError(f'The weight file `{weights}` is not there; check the path{hint}.')
+
+
+def _check_values(kind: type[BaseEnhancer], cfg: dict[str, Any]) -> None:
+    """Refuse options that are missing, and those of another type where numbers, texts or booleans are wanted."""
+    parameters = inspect.signature(kind).parameters.values()
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    missing = [f'`{p.name}`' for p in named if p.default is p.empty and p.name not in cfg]
+    if missing:
+        raise ValueError(f'`{kind.__name__}` needs {" and ".join(missing)}; give them as options.')
+    try:
+        hints = get_type_hints(kind.__init__)
+    except NameError:  # of somebody else's enhancer
+        return
+    for key, value in cfg.items():
+        wanted = get_args(hints.get(key)) or (hints.get(key),)
+        if key in ('type', 'weights') or not set(wanted) <= _SIMPLE.keys():
+            continue
+        # True is a number for Python
+        fits = bool in wanted if isinstance(value, bool) else isinstance(value, _kinds(wanted))
+        if not fits:
+            names = ' or '.join(t.__name__ for t in wanted).replace('NoneType', 'None')
+            raise ValueError(f'`{key}` of `{kind.__name__}` must be {names}, but got {value!r}.')
+
+
+def _kinds(wanted: tuple[type, ...]) -> tuple[type, ...]:
+    return tuple(_SIMPLE[t] for t in wanted)
 
 
 def _move(module: BaseEnhancer, device: str | torch.device) -> BaseEnhancer:

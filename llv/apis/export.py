@@ -142,8 +142,8 @@ def check_batches(given: Sequence[str], minimum_size: int) -> dict[str, Tensor]:
         (N, 3, H, W) RGB in [0, 1] each.
 
     Raises:
-        ValueError: A picture or size is smaller than that; a :class:`llv.utils.pictures.PictureError` where a file
-            cannot be read.
+        ValueError: A picture or size is smaller than that, or too large for the memory; a
+            :class:`llv.utils.pictures.PictureError` where a file cannot be read.
     """
     batches: dict[str, Tensor] = {}
     sizes = [(1, minimum_size, minimum_size), *_CHECKED]
@@ -163,7 +163,12 @@ def check_batches(given: Sequence[str], minimum_size: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     for count, height, width in sizes:
         # dark, as the pictures are that it is made for
-        picture = 0.3 * torch.rand(count, 3, height, width, generator=generator)
+        try:
+            picture = 0.3 * torch.rand(count, 3, height, width, generator=generator)
+        except RuntimeError as error:
+            raise ValueError(
+                f'A picture of {height}x{width} does not fit into memory; check with a smaller one.'
+            ) from error
         batches[f'{count} of {height}x{width}'] = picture
     return batches
 
@@ -226,6 +231,8 @@ def _reason(error: BaseException) -> str:
         missing = re.search(r'No (?:ONNX function|decompositions).*?(aten\.\w+)', str(entry), re.S)
         if missing:
             return f'ONNX has no operator for `{missing[1]}`'
+    if any('.numpy()' in str(entry) for entry in chain):
+        return "its code leaves PyTorch's tensors"
     lines = str(chain[-1]).strip().splitlines()
     return f'the exporter says "{lines[0] if lines else type(chain[-1]).__name__}"'
 

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+from argparse import ArgumentParser, Namespace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
+
+
+class KeyValueAction(DictAction):
+    """``key=value`` pairs of a command line; a pair without ``=`` is a message instead of a traceback."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option: Any = None
+    ) -> None:
+        for pair in values:
+            if '=' not in pair:
+                parser.error(f'`{option} {pair}` has no `=`; write `key=value`.')
+        super().__call__(parser, namespace, values, option)
 
 
 def load_config(name: str | PathLike, options: dict[str, Any] | None = None) -> Config:

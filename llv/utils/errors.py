@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+# in an installed package the tools are inside of it
+_OWN = {_PACKAGE, _PACKAGE.parent / 'tools'}
 _UNREADABLE = 'failed to load image: '  # mmcv's loader over bytes that are no picture
 _EMPTY = '!buf.empty()'  # OpenCV, which mmcv's loader gives the bytes without their name
 
@@ -114,7 +116,7 @@ def _worker_origin(text: str) -> _Origin | None:
 
 
 def _raised_by_llv(origin: _Origin) -> bool:
-    """Whether a `raise` statement of this package made the error, not an operation that failed in it."""
-    if _PACKAGE not in Path(origin.file).resolve().parents:
+    """Whether a `raise` statement of this package or its tools made the error, not an operation that failed there."""
+    if _OWN.isdisjoint(Path(origin.file).resolve().parents):
         return False
     return linecache.getline(origin.file, origin.line).lstrip().startswith('raise ')

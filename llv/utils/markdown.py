@@ -38,13 +38,28 @@ def write_between_markers(path: str | Path, name: str, text: str) -> None:
         FileNotFoundError: There is no such page.
         ValueError: It has not exactly one pair of these markers, in order.
     """
+    before, after = around_markers(path, name)
+    page = f'{before}<!-- begin {name} -->\n\n{text.strip()}\n\n<!-- end {name} -->{after}'
+    Path(path).write_text(page, encoding='utf-8')
+
+
+def around_markers(path: str | Path, name: str) -> tuple[str, str]:
+    """What stands before and behind the part `name` of a page; to find out before long work whether it has one.
+
+    Args:
+        path: The page.
+        name: Name of the generated part.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`write_between_markers`.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'The page `{path}` is not there; check the path.')
     begin, end = f'<!-- begin {name} -->', f'<!-- end {name} -->'
-    page = path.read_text(encoding='utf-8')
+    page = path.read_text(encoding='utf-8', errors='replace')
     before, _, rest = page.partition(begin)
     _, _, after = rest.partition(end)
     if page.count(begin) != 1 or page.count(end) != 1 or end not in rest:
         raise ValueError(f'`{path}` must hold the lines `{begin}` and `{end}` once, in this order.')
-    path.write_text(f'{before}{begin}\n\n{text.strip()}\n\n{end}{after}', encoding='utf-8')
+    return before, after

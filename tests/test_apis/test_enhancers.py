@@ -213,3 +213,34 @@ def test_an_untrained_network_says_so():
     finally:
         logger.removeHandler(handler)
     assert lines == ['`RUAS` starts untrained, because no `weights` are given.']
+
+
+@pytest.mark.parametrize(
+    'name, options, words',
+    [
+        (
+            'psenet',
+            dict(width='banana'),
+            "`width` of `PSENet` must be float or None, but got 'banana'",
+        ),
+        (
+            'psenet',
+            dict(estimate_scale=None),
+            '`estimate_scale` of `PSENet` must be float, but got',
+        ),
+        ('ruas', dict(stages=2.5), '`stages` of `RUAS` must be int or None, but got 2.5'),
+        ('ruas', dict(stages=True), '`stages` of `RUAS` must be int or None, but got True'),
+        ('drbn', dict(exposure_normalization='no'), 'must be bool or None'),
+        ('clahe', dict(channel=3), '`channel` of `CLAHE` must be str, but got 3'),
+        ('precomputed', dict(), '`Precomputed` needs `originals` and `folder`; give them'),
+        ('precomputed', dict(folder='x'), '`Precomputed` needs `originals`; give them'),
+    ],
+)
+def test_missing_options_and_those_of_another_type_are_told(name, options, words):
+    with pytest.raises(ValueError, match=words):
+        enhancer_config(name, **options)
+
+
+@pytest.mark.parametrize('width', [1, 1.0, None])
+def test_whole_numbers_are_numbers(width):
+    assert enhancer_config('psenet', width=width)['width'] == width

@@ -193,6 +193,8 @@ def test_equal_pairs_are_left_out_of_the_mean_psnr_and_told(run, tmp_path):
         (('--enhancers', 'ruas:'), '`ruas:` is not NAME'),
         (('--enhancers', 'mean_match@weights=x'), '`weights` in `mean_match@weights=x` is no'),
         (('--enhancers', 'mean_match@goal=1'), '`goal`'),
+        (('--enhancers', 'psenet@width=wide'), '`width` of `PSENet` must be float'),
+        (('--enhancers', 'identity', '--out', '.'), '`--out .` is a folder: name the file'),
         (('--enhancers', 'identity', '--metrics', 'brisque'), '`brisque` needs the support'),
     ],
 )

@@ -33,12 +33,13 @@ UNEXPORTABLE = {
     'llv.CLAHE': CONSTANT,
     'llv.IAGCWD': CONSTANT,
 }
-# tracing them with free sizes takes minutes; `LLV_SLOW_TESTS=1` runs them too
-SLOW = {'llv.DRBN', 'llv.ECLNet', 'llv.FECNet', 'llv.IAT', 'llv.PSENet', 'llv.SID', 'llv.ZeroDCE'}
+# tracing them takes long; `LLV_SLOW_TESTS=1` runs them too. A test below exports `RUAS`.
+SLOW = set('CLAHE DRBN ECLNet IAGCWD IAT PSENet RUAS SCI SID ZeroDCE'.split())
 # rounding in its Fourier transforms turns phases between π and −π, which its convolutions see
 INEXACT = {'llv.FECNet'}
 # these are not built without options
 NEEDS_OPTIONS = {'llv.Precomputed'}
+VARIANTS = [('llv.RUAS', dict(version='RUAS')), ('llv.RUAS', dict(version='RUAS_A'))]
 
 
 @pytest.fixture
@@ -58,16 +59,20 @@ def own(name):
     return name.startswith('llv.') and registered_enhancers()[name].__module__.startswith('llv.')
 
 
-@pytest.mark.parametrize('name', sorted(filter(own, registered_enhancers())))
-def test_every_enhancer_is_exported_or_refused_with_a_reason(tmp_path, name):
+@pytest.mark.parametrize(
+    'name, options',
+    [(name, {}) for name in sorted(filter(own, registered_enhancers()))] + VARIANTS,
+    ids=lambda value: value if isinstance(value, str) else '-'.join(value.values()) or 'default',
+)
+def test_every_enhancer_is_exported_or_refused_with_a_reason(tmp_path, name, options):
     if name in NEEDS_OPTIONS:
         pytest.skip(f'{name} is not built without options')
     if name in INEXACT:
         pytest.skip(f'{name} is exported, but not to 1e-4')
-    if name in SLOW and not os.environ.get('LLV_SLOW_TESTS'):
-        pytest.skip(f'exporting {name} takes minutes; set LLV_SLOW_TESTS=1')
+    if name.removeprefix('llv.') in SLOW and not os.environ.get('LLV_SLOW_TESTS'):
+        pytest.skip(f'exporting {name} takes long; set LLV_SLOW_TESTS=1')
     torch.manual_seed(0)
-    enhancer = init_enhancer(name)
+    enhancer = init_enhancer(name, **options)
     file = tmp_path / 'x.onnx'
     if name in UNEXPORTABLE:
         with pytest.raises(ValueError, match=UNEXPORTABLE[name]):
@@ -75,7 +80,8 @@ def test_every_enhancer_is_exported_or_refused_with_a_reason(tmp_path, name):
         assert not file.exists()
         return
     export.export_onnx(enhancer, file)
-    batches = export.check_batches(['5x90', '90x5'], enhancer.minimum_size)
+    least = enhancer.minimum_size
+    batches = export.check_batches([f'{least}x90', f'90x{least}'], least)
     assert max(export.compare_onnx(enhancer, file, list(batches.values()))) < 1e-4
 
 
@@ -119,10 +125,13 @@ def test_a_file_of_other_weights_does_not_pass(tmp_path):
 
 def test_what_onnx_cannot_hold_is_refused_in_a_sentence(run, tmp_path):
     out = tmp_path / 'x.onnx'
-    status, _, err = run('--enhancer', 'clahe', '--out', out)
+    status, _, err = run('--enhancer', 'histogram_equalization', '--out', out)
     assert status == 2 and not out.exists()
     last = err.strip().splitlines()[-1]
-    assert last.startswith('error: `CLAHE` cannot be exported to ONNX: ') and CONSTANT in last
+    assert (
+        last.startswith('error: `HistogramEqualization` cannot be exported to ONNX: ')
+        and CONSTANT in last
+    )
     # nothing of the exporter's own reports
     assert len(err.strip().splitlines()) <= 2
 
@@ -212,6 +221,38 @@ def test_checks_too_small_for_the_file_are_told():
     assert list(export.check_batches([], 5))[0] == '1 of 5x5'
     with pytest.raises(ValueError, match='`4x9` is smaller than the 5 pixels'):
         export.check_batches(['4x9'], 5)
+
+
+def test_checks_that_no_memory_holds_are_told():
+    with pytest.raises(ValueError, match='of 99999999x99999999 does not fit into memory'):
+        export.check_batches(['99999999x99999999'], 1)
+
+
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['identity', '--options', 'x'], '`--options x` has no `=`; write `key=value`.'),
+        (['precomputed'], '`Precomputed` needs `originals` and `folder`'),
+    ],
+)
+def test_wrong_arguments_are_told_in_a_sentence(run, tmp_path, arguments, words):
+    status, _, err = run('--out', tmp_path / 'x.onnx', '--enhancer', *arguments)
+    assert status == 2 and words in err.splitlines()[-1]
+
+
+def test_a_folder_as_the_file_is_told_before_the_export(run, tmp_path):
+    status, _, err = run('--enhancer', 'identity', '--out', tmp_path)
+    assert status == 2 and err == f'error: `--out {tmp_path}` is a folder; name the file in it.\n'
+
+
+class Outside(BaseEnhancer):
+    def enhance(self, images):
+        return Enhancement(torch.from_numpy(images.numpy() ** 0.5))
+
+
+def test_code_outside_of_tensors_is_told(tmp_path):
+    with pytest.raises(ValueError, match="its code leaves PyTorch's tensors|or leaves PyTorch"):
+        export.export_onnx(Outside().eval(), tmp_path / 'x.onnx')
 
 
 def test_missing_packages_are_named(monkeypatch):

@@ -34,7 +34,7 @@ def listing(monkeypatch, capsys):
 
 def test_json_holds_every_enhancer_with_its_size_and_weights(listing):
     status, out, _ = listing('--json', '--size', '40x60')
-    assert status == 0
+    assert status == 0 and ':func:' not in out
     rows = {row['name']: row for row in json.loads(out)['enhancers']}
     # tests may register enhancers of their own
     assert {name.removeprefix('llv.') for name in registered_enhancers()} == set(rows)
@@ -62,6 +62,7 @@ def test_the_tables_go_between_the_markers_of_a_page(listing, tmp_path):
     assert text.startswith('before\n') and text.endswith('\nafter\n')
     assert '`Identity`' in text and '`PSENet`' not in text
     assert '`RUAS`' in text and '1,161' in text and '`ruas-lol`' in text
+    assert '| 19 pixels |' in text and '| 1 pixel   |' in text
     listing('ruas', 'Identity', '--write', page, '--size', '8x8')
     assert page.read_text() == text
 
@@ -69,6 +70,16 @@ def test_the_tables_go_between_the_markers_of_a_page(listing, tmp_path):
 def test_a_wrong_size_is_told(listing):
     status, _, err = listing('--size', '40')
     assert status == 2 and 'must be HEIGHTxWIDTH' in err
+
+
+@pytest.mark.parametrize('tool', ['list_enhancers', 'analysis_tools/benchmark_enhancers'])
+def test_a_page_without_markers_is_told_before_anything_is_measured(tmp_path, call_tool, tool):
+    page = tmp_path / 'page.md'
+    page.write_text('no marks')
+    names = ['ruas'] if tool == 'list_enhancers' else ['--enhancers', 'no_such']
+    status, error = call_tool(tool, *names, '--write', page)
+    assert status == 2 and f'`{page}` must hold the lines' in error
+    assert page.read_text() == 'no marks'
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """The set-up script, the pins, and what a wheel of llv holds."""
 
+import ast
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -110,6 +112,63 @@ def test_pins_are_what_is_installed(name):
 
 def test_torch_is_pinned_to_the_very_text():
     assert '\ntorch===' in (ROOT / 'requirements' / 'torch.txt').read_text()
+
+
+def requirement_names(lines) -> set:
+    """The distributions that lines of a requirements file name."""
+    lines = [line.split('#')[0].strip() for line in lines]
+    return {re.match(r'[\w-]+', line)[0] for line in lines if line}
+
+
+@pytest.mark.parametrize('extra', ['metrics', 'export'])
+def test_extras_are_what_the_set_up_installs(extra):
+    call = ast.parse((ROOT / 'setup.py').read_text()).body[-1].value
+    extras = ast.literal_eval(next(k.value for k in call.keywords if k.arg == 'extras_require'))
+    pinned = (ROOT / 'requirements' / f'{extra}.txt').read_text().splitlines()
+    assert requirement_names(extras[extra]) <= requirement_names(pinned)
+    for name in requirement_names(pinned):
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            pytest.skip(f'{name} is not installed: not the environment of `make env`')
+
+
+def test_every_requirements_file_reaches_pip(monkeypatch, tmp_path):
+    """With pip and the making of the environment left out: a new one, with mmcv's wheel built before."""
+    commands, venv = [], tmp_path / '.venv'
+
+    class Subprocess:  # makes no environment and checks none
+        def __getattr__(self, name):
+            return getattr(subprocess, name)
+
+        @staticmethod
+        def run(command, **_):
+            venv.mkdir(exist_ok=True)
+            return subprocess.CompletedProcess(command, 0)
+
+    def pip(self, command, remedy, **_):
+        commands.append([str(word) for word in command])
+
+    monkeypatch.setattr(setup_env, 'ROOT', tmp_path)
+    for name in ('setup.py', 'tools/setup_env.py'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.setattr(setup_env, 'DISK_GIB', 0)
+    monkeypatch.setattr(setup_env, 'cached_wheel', lambda folder: tmp_path / 'mmcv.whl')
+    monkeypatch.setattr(setup_env, 'subprocess', Subprocess())
+    monkeypatch.setattr(setup_env.Progress, 'run', pip)
+    setup_env.set_up(exact=False)
+
+    installed = {Path(word).name for command in commands for word in command}
+    files = {file.name for file in (ROOT / 'requirements').glob('*.txt')}
+    assert files - {'mmcv.txt'} <= installed
+    assert 'mmcv.whl' in installed
+    # whatever asks for torch is resolved beside its pin, or without dependencies
+    for command in commands:
+        names = {Path(word).name for word in command}
+        if names & {'metrics.txt', 'export.txt', 'openmm.txt'}:
+            assert 'torch.txt' in names or '--no-deps' in names
+    assert (venv / 'llv-setup').is_file()
 
 
 @pytest.fixture
@@ -271,6 +330,9 @@ def test_wheel_holds_configs_tools_and_data(tmp_path):
             shutil.copy(ROOT / name, source / name)
     for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE'):
         shutil.copy(ROOT / name, source)
+    weights = source / 'llv' / 'models' / 'enhancers' / 'weights' / 'x.pth'
+    weights.parent.mkdir(exist_ok=True)
+    weights.write_bytes(b'weights that come with the package')
     subprocess.run(
         [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation',
          '--no-index', '-w', tmp_path, source],
@@ -283,7 +345,7 @@ def test_wheel_holds_configs_tools_and_data(tmp_path):
             if file.is_file():
                 assert f'llv/.mim/{file.relative_to(source)}' in names
     for file in (source / 'llv').rglob('*'):
-        if file.suffix in ('.py', '.txt', '.json', '.csv', '.yml'):
+        if file.suffix in ('.py', '.txt', '.json', '.csv', '.yml', '.pth'):
             assert str(file.relative_to(source)) in names
     assert not [name for name in names if name.startswith(('tests/', 'configs/'))]
     assert any(name.endswith('/LICENSE') for name in names)

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 from torch.utils.data import DataLoader
 
+from llv.utils import errors
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.config import load_config
 from llv.utils.errors import explain, friendly_errors
@@ -107,3 +110,18 @@ def test_empty_picture_files(tmp_path):
     results = dict(img_path=str(tmp_path / 'empty.png'))
     text = explain(caught(transforms.LoadImageFromFile(), results))
     assert text.startswith('A picture of the data set is an empty file')
+
+
+def test_what_a_tool_raises_is_told_and_what_fails_in_it_is_not(monkeypatch, tmp_path):
+    tool = tmp_path / 'tools' / 'analysis_tools' / 'tool.py'
+    tool.parent.mkdir(parents=True)
+    tool.write_text('def tell():\n    raise ValueError("mend it")\n\n\ndef fail():\n    int("x")\n')
+    content = {}
+    exec(compile(tool.read_text(), tool, 'exec'), content)
+    assert explain(caught(content['tell'])) is None  # somebody's own tools
+    monkeypatch.setattr(errors, '_OWN', {tmp_path / 'tools'})
+    assert explain(caught(content['tell'])) == 'mend it'
+    assert explain(caught(content['fail'])) is None
+    # those of this checkout are known
+    monkeypatch.undo()
+    assert Path(__file__).resolve().parents[2] / 'tools' in errors._OWN

@@ -43,7 +43,7 @@ from llv.models.enhancers.base import BaseEnhancer  # noqa: E402
 from llv.models.enhancers.map_based import MapBasedEnhancer  # noqa: E402
 from llv.utils.complexity import count_macs, count_parameters  # noqa: E402
 from llv.utils.errors import friendly_errors  # noqa: E402
-from llv.utils.markdown import markdown_table, write_between_markers  # noqa: E402
+from llv.utils.markdown import around_markers, markdown_table, write_between_markers  # noqa: E402
 from llv.version import __version__  # noqa: E402
 
 PLAIN_SEQUENCES = Path(__file__).parent / 'plain_sequences'
@@ -94,6 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     args = parse_args(arguments)
     with friendly_errors():
+        if args.write:  # before hours of measuring
+            around_markers(args.write, 'benchmark')
         MMLogger.get_current_instance().setLevel('ERROR')  # random weights are meant
         torch.set_num_threads(args.threads)
         torch.manual_seed(0)

@@ -28,16 +28,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from tqdm import tqdm
 
 from llv.engine.runner import train
 from llv.engine.settings import RunOptions
 from llv.engine.upstream import separate_runs
-from llv.evaluation import average, get_protocol, measure
+from llv.evaluation import PROTOCOLS, average, get_protocol, measure
 from llv.models.enhancers import FixedGain, Gamma, Identity, MeanMatch, fit_gamma, fit_single_gain
-from llv.utils.config import load_config
+from llv.utils.config import KeyValueAction, load_config
 from llv.utils.errors import friendly_errors
-from llv.utils.markdown import markdown_table, write_between_markers
+from llv.utils.markdown import around_markers, markdown_table, write_between_markers
 from llv.utils.pictures import read_picture, to_tensor
 
 METRICS = ('psnr', 'ssim')
@@ -53,14 +54,30 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tables', nargs='+', help='only these tables of the file')
     parser.add_argument('--data', type=Path, default=Path('data/night_scenes'))
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/recipes'))
-    parser.add_argument('--pictures', type=int, help='held-out pictures to measure (default: all)')
-    parser.add_argument('--protocol', default='skimage', help='rules of PSNR and SSIM')
     parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='for every arm'
+        '--pictures', type=parse_count, help='held-out pictures to measure (default: all)'
+    )
+    parser.add_argument(
+        '--protocol', default='skimage', choices=PROTOCOLS, help='rules of PSNR and SSIM'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=KeyValueAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='for every arm',
     )
     parser.add_argument('--write', type=Path, help='page with `<!-- begin TABLE -->` marks to fill')
     parser.add_argument('--json', type=Path, help='file for all numbers')
     return parser.parse_args()
+
+
+def parse_count(text: str) -> int:
+    """A whole number from 1."""
+    if not re.fullmatch(r'[1-9]\d*', text):
+        raise argparse.ArgumentTypeError(f'must be a whole number from 1, but got {text!r}')
+    return int(text)
 
 
 def read_arms(path: Path, tables: list[str] | None) -> dict[str, list[dict[str, Any]]]:
@@ -69,17 +86,47 @@ def read_arms(path: Path, tables: list[str] | None) -> dict[str, list[dict[str, 
         raise FileNotFoundError(f'The arms file `{path}` is not there; check the path.')
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text
         raise ValueError(f'`{path}` is no JSON file ({error}); mend it.') from error
+    if not isinstance(found, dict) or not all(isinstance(arms, list) for arms in found.values()):
+        raise ValueError(f'`{path}` must hold an object of table names and lists of arms.')
     for name in tables or []:
         if name not in found:
             raise ValueError(f'`{path}` has no table `{name}`; it has {", ".join(found)}.')
     chosen = {name: found[name] for name in tables or found}
-    for arms in chosen.values():
+    for name, arms in chosen.items():
         for arm in arms:
+            check_arm(arm, f'an arm of `{name}` in `{path}`')
             if '::' not in arm['config']:
                 arm['config'] = str((path.parent / arm['config']).resolve())
+            read_recipe(arm)
     return chosen
+
+
+def check_arm(arm: Any, title: str) -> None:
+    """Raise a ValueError for an arm that is not as the text above says."""
+    if not isinstance(arm, dict) or not all(
+        isinstance(arm.get(k), str) for k in ('name', 'config')
+    ):
+        raise ValueError(f'{title} has no `name` or no `config`; give it both.')
+    unknown = sorted(arm.keys() - {'name', 'config', 'options', 'seeds'})
+    if unknown:
+        raise ValueError(
+            f'{title} takes no `{unknown[0]}`, but `name`, `config`, `options`, `seeds`.'
+        )
+    seeds, options = arm.get('seeds', [0]), arm.get('options', {})
+    if not isinstance(seeds, list) or not seeds or {type(seed) for seed in seeds} != {int}:
+        raise ValueError(f'`seeds` of {title} must be a list of whole numbers, but got {seeds!r}.')
+    if not isinstance(options, dict):
+        raise ValueError(f'`options` of {title} must be an object, but got {options!r}.')
+
+
+def read_recipe(arm: dict[str, Any], more: dict[str, Any] | None = None) -> Config:
+    """The config of an arm with its options; `more` replaces them."""
+    cfg = load_config(arm['config'], {**arm.get('options', {}), **(more or {})})
+    if 'enhancer' not in cfg.get('model', {}):
+        raise ValueError(f'`{arm["config"]}` trains no enhancer by itself: its model has none.')
+    return cfg
 
 
 def pairs(data: Path, split: str, count: int | None = None) -> list[tuple[Path, Path]]:
@@ -129,10 +176,7 @@ def controls(data: Path, files: list[tuple[Path, Path]], protocol: str) -> list[
 
 def run(arm: dict[str, Any], seed: int, args: argparse.Namespace, data_root: str) -> dict[str, Any]:
     """Train one arm with one seed, or take what is there, and measure it."""
-    options = dict(arm.get('options', {}))
-    options.update(pair.split('=', 1) for pair in args.cfg_options)
-    cfg = load_config(arm['config'])
-    cfg.merge_from_dict({key: literal(value) for key, value in options.items()})
+    cfg = read_recipe(arm, args.cfg_options)
     move_data(cfg, data_root)
     for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):  # measured here
         cfg[key] = None
@@ -163,16 +207,6 @@ def run(arm: dict[str, Any], seed: int, args: argparse.Namespace, data_root: str
     result['minutes'] = round((time.monotonic() - started) / 60, 2)
     record.write_text(json.dumps(result), encoding='utf-8')
     return result
-
-
-def literal(value: Any) -> Any:
-    """A number, list or boolean that was written on the command line."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return value
 
 
 def move_data(node: Any, data_root: str) -> None:
@@ -235,6 +269,8 @@ def main() -> int:
     """Train, measure and write; returns the exit status."""
     args = parse_args()
     tables = read_arms(args.arms, args.tables)
+    for title in tables if args.write else ():  # before hours of training
+        around_markers(args.write, title)
     files = pairs(args.data, 'val', args.pictures)
     data_root = f'{args.data.resolve()}/'
     fitted = controls(args.data, files, args.protocol)

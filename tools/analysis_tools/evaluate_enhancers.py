@@ -108,6 +108,9 @@ def parse_args() -> argparse.Namespace:
         '--allow-missing', action='store_true', help='weight files that are not there are no error'
     )
     args = parser.parse_args()
+    for option, file in (('--out', args.out), ('--json', args.json)):
+        if file is not None and file.is_dir():
+            parser.error(f'`{option} {file}` is a folder: name the file in it')
     if not (args.pairs or args.pair):
         parser.error('no pictures: give `--pairs DARK_DIR GT_DIR` or `--pair DARK GT`')
     fitted = [entry.text for entry in args.enhancers if entry.weights == 'fit']

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from llv.utils.checkpoint import load_state_dict
 
@@ -92,10 +93,11 @@ class BaseEnhancer(BaseModule):
         precision.
 
         Args:
-            images: (N, 3, H, W) floating point RGB in [0, 1], any H and W of at least one pixel.
+            images: (N, 3, H, W) floating point RGB in [0, 1], any H and W of at least one pixel; values outside count
+                as 0 or 1.
 
         Raises:
-            TypeError, ValueError: `images` is no such tensor.
+            TypeError, ValueError: `images` is no such tensor, or holds NaN.
             FileNotFoundError: The file named by ``weights`` was missing and nothing has filled the enhancer since.
         """
         if not isinstance(images, Tensor) or not images.is_floating_point():
@@ -112,7 +114,7 @@ class BaseEnhancer(BaseModule):
                 f'`{type(self).__name__}` has no weights, and no checkpoint has filled it: {self._weights_missing}'
             )
         with torch.autocast(images.device.type, enabled=False):
-            images = images.float()
+            images = _in_range(images.float())
             height, width = images.shape[-2:]
             pad_h = max(self.minimum_size - height, 0)
             pad_w = max(self.minimum_size - width, 0)
@@ -307,6 +309,24 @@ def without_prefix(state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         if part:
             return part
     return state_dict
+
+
+def _in_range(images: Tensor) -> Tensor:
+    """Pictures clamped to [0, 1]; the very tensor where it is in [0, 1] already.
+
+    Raises:
+        ValueError: There is NaN among the values.
+    """
+    # a graph that is recorded cannot depend on values, and some tensors have none
+    recording = torch.jit.is_tracing() or torch.compiler.is_compiling()
+    if recording or images.is_meta or type(images) not in (Tensor, nn.Parameter):
+        return images.clamp(0, 1)
+    lowest, highest = torch.stack(torch.aminmax(images.detach())).tolist()
+    if math.isnan(lowest) or math.isnan(highest):
+        raise ValueError(
+            '`images` holds NaN; look for its origin in what comes before the enhancer.'
+        )
+    return images if lowest >= 0 and highest <= 1 else images.clamp(0, 1)
 
 
 def _crop(tensor: Tensor, padded: Tensor, height: int, width: int) -> Tensor:

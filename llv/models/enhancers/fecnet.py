@@ -88,12 +88,12 @@ class FECNet(BaseEnhancer):
         scene_loss: dict | None = None,
     ) -> None:
         super().__init__(weights)
-        if formula not in (None, *FORMULAS):
-            raise ValueError(
-                f'`formula` must be one of {", ".join(FORMULAS)}, but got {formula!r}.'
-            )
         options = self.settle_options(dict(formula='stabilised'), formula=formula)
         self.formula: str = options['formula']
+        if self.formula not in FORMULAS:  # weight files are input as well
+            raise ValueError(
+                f'`formula` must be one of {", ".join(FORMULAS)}, but got {self.formula!r}.'
+            )
         stable = self.formula == 'stabilised'
         self.amplitude = AmplitudeNetwork(stable)
         self.phase = PhaseNetwork(stable)

@@ -28,6 +28,8 @@ _HEADS = 4
 _DROP_RATES = (0.01, 0.05, 0.10)
 _INITIAL_SCALE = 1e-4
 _SMALLEST = 1e-8  # keeps the gradient of the power finite
+# of the exponent: below 0 the power is at least 1 anyway, but 1e-8 ** -4.9 and its slope are infinite
+_LEAST_GAMMA = -3.0
 
 
 class ChannelMix(nn.Module):
@@ -192,7 +194,8 @@ class IAT(MapBasedEnhancer):
     y = x · mul + add; y ← color · y in each pixel; y ← clamp(y, 1e-8, 1) ** gamma.
 
     ``Enhancement.maps``: ``mul`` (not negative) and ``add`` (in (-1, 1)), each (N, 3, H, W); ``gamma`` (N,) and
-    ``color`` (N, 3, 3); ``raw``, the result before the clamp, which differs from ``image`` where a gamma is negative.
+    ``color`` (N, 3, 3); ``raw``, the result before the clamp, which differs from ``image`` where a gamma is negative;
+    gammas below -3 count as -3 in it.
 
     Args:
         input_range: What the network is fed, and what ``mul`` multiplies: ``unit`` [0, 1], or ``signed`` [-1, 1] for
@@ -223,15 +226,14 @@ class IAT(MapBasedEnhancer):
         weights: str | None = None,
     ) -> None:
         super().__init__(weights, estimate_scale)
+        options = self.settle_options(dict(input_range='unit'), input_range=input_range)
+        self.input_range = options['input_range']
         for name, value, known in (
-            ('input_range', input_range, (None, *INPUT_RANGES)),
+            ('input_range', self.input_range, INPUT_RANGES),  # weight files are input as well
             ('criterion', criterion, tuple(CRITERIA)),
         ):
             if value not in known:
-                names = ', '.join(str(entry) for entry in known)
-                raise ValueError(f'`{name}` must be one of {names}, but got {value!r}.')
-        options = self.settle_options(dict(input_range='unit'), input_range=input_range)
-        self.input_range = options['input_range']
+                raise ValueError(f'`{name}` must be one of {", ".join(known)}, but got {value!r}.')
         self.norm_eval = norm_eval
         self.criterion = CRITERIA[criterion]
         self.local_net = LocalBranch()
@@ -261,7 +263,7 @@ class IAT(MapBasedEnhancer):
         """Scale and shift, mix the colours, apply the power."""
         y = torch.addcmul(maps['add'], self._in_range(images), maps['mul'])
         y = (maps['color'] @ y.flatten(2)).view_as(y).clamp(_SMALLEST, 1)
-        raw = y ** maps['gamma'].view(-1, 1, 1, 1)
+        raw = y ** maps['gamma'].clamp_min(_LEAST_GAMMA).view(-1, 1, 1, 1)
         return Enhancement(raw.clamp(0, 1), maps | dict(raw=raw))
 
     def loss(

@@ -134,9 +134,9 @@ class PSENet(MapBasedEnhancer):
         weights: str | None = None,
     ) -> None:
         super().__init__(weights, estimate_scale)
-        if width is not None and not width > 0:
-            raise ValueError(f'`width` must be above 0, but got {width}.')
         width = self.settle_options(dict(width=1.0), width=width)['width']
+        if not 0 < width < math.inf:
+            raise ValueError(f'`width` must be a positive number, but got {width}.')
         c16, c24, c32, c48 = (max(round(width * channels), 1) for channels in (16, 24, 32, 48))
         self.stem = Block(3, 6, 3, squeeze=True)
         self.down1 = Block(3, c24, c16, stride=2)

@@ -93,7 +93,6 @@ class SCI(MapBasedEnhancer):
         ValueError: `training_stages` is not positive, or the weights belong to another network.
     """
 
-    receptive_field = 7
     minimum_size = 2  # batch statistics need more than one pixel
 
     def __init__(
@@ -113,6 +112,11 @@ class SCI(MapBasedEnhancer):
         # for convolutions of so few channels this layout is faster on a CPU
         self.to(memory_format=torch.channels_last)
         self.load_weights()
+
+    @property
+    def receptive_field(self) -> int | None:
+        """7 pixels; None on a reduced picture, whose grid depends on the size of the whole."""
+        return 7 if self.estimate_scale == 1 else None
 
     def estimate_maps(self, images: Tensor) -> dict[str, Tensor]:
         """(N, 3, h, w) in, the illumination of the same shape out."""

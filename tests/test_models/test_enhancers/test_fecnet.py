@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 
 from llv.models.enhancers.fecnet import FECNet, GatedProjection
+from llv.models.enhancers.options import pack_options
 from llv.registry import MODELS
 
 ROOT = Path(__file__).parents[3]
@@ -162,6 +163,13 @@ def test_checkpoints_bring_their_formula(tmp_path):
     assert torch.equal(again(picture).image, trained(picture).image)
     with pytest.raises(ValueError, match="`formula='stabilised'` contradicts .*'raw'"):
         FECNet('stabilised', weights=path)
+
+
+def test_a_file_of_an_unknown_formula_is_refused(tmp_path):
+    state = random_enhancer('raw').state_dict() | dict(options=pack_options(dict(formula='cooked')))
+    torch.save(state, tmp_path / 'newer.pth')
+    with pytest.raises(ValueError, match="`formula` must be one of .* but got 'cooked'"):
+        FECNet(weights=str(tmp_path / 'newer.pth'))
 
 
 def test_the_published_file_is_stabilised(folder):

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from llv.models import EnhancementModel
 from llv.models.enhancers.iat import IAT, LocalBlock
+from llv.models.enhancers.options import pack_options
 
 ROOT = Path(__file__).parents[3]
 
@@ -164,6 +165,22 @@ def test_training_is_finite_on_extreme_pictures(size, value, gamma):
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
 
+@pytest.mark.parametrize('gamma', [-2.5, -3.5, -4.9, -60.0])
+def test_any_negative_gamma_gives_the_published_picture_and_finite_numbers(gamma):
+    enhancer = make()
+    enhancer.global_net.gamma_base.data.fill_(gamma)
+    pictures = torch.rand(2, 3, 6, 7) * torch.tensor([1.0, 1e-9]).view(2, 1, 1, 1)
+    pictures.requires_grad_()
+    result = enhancer(pictures)
+    assert torch.equal(result.image, plain.forward(enhancer, pictures).clamp(0, 1))
+    assert result.maps['raw'].isfinite().all()
+    assert (result.maps['gamma'] < 0).all()
+    (result.image.mean() + result.maps['raw'].mean()).backward()
+    assert pictures.grad.isfinite().all()
+    for name, parameter in enhancer.named_parameters():
+        assert parameter.grad.isfinite().all(), name
+
+
 @torch.no_grad()
 def test_maps_of_a_reduced_picture_light_the_full_one():
     enhancer = make()
@@ -223,6 +240,13 @@ def test_the_input_range_travels_with_the_weights(tmp_path):
         IAT('unit', weights=file)
     with pytest.raises(ValueError, match="made with `input_range='signed'`"):
         IAT().load_state_dict(trained.state_dict())
+
+
+def test_a_file_of_an_unknown_input_range_is_refused(tmp_path):
+    state = IAT().state_dict() | dict(options=pack_options(dict(input_range='logarithmic')))
+    torch.save(state, tmp_path / 'newer.pth')
+    with pytest.raises(ValueError, match="`input_range` must be one of .* but got 'logarithmic'"):
+        IAT(weights=str(tmp_path / 'newer.pth'))
 
 
 def test_official_files_load_whatever_axes_of_length_one_they_have(tmp_path):

@@ -175,9 +175,9 @@ def test_checkpoints_bring_their_width(tmp_path):
         PSENet().load_state_dict(net.state_dict())
 
 
-@pytest.mark.parametrize('width', [0, -1.0])
+@pytest.mark.parametrize('width', [0, -1.0, float('nan'), float('inf')])
 def test_refuses_widths_without_channels(width):
-    with pytest.raises(ValueError, match='`width` must be above 0'):
+    with pytest.raises(ValueError, match='`width` must be a positive number'):
         PSENet(width=width)
 
 

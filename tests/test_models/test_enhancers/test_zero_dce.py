@@ -39,7 +39,7 @@ def enhancer():
 
 
 def find_picture(reference_dir, image):
-    for name in (f'psenet/{image}.jpg', f'ruas/{image}_input.png'):
+    for name in (f'psenet/{image}.jpg', f'ruas/{image}_input.png', f'erl/{image}_input.png'):
         if (reference_dir / name).is_file():
             picture = cv2.cvtColor(cv2.imread(str(reference_dir / name)), cv2.COLOR_BGR2RGB)
             return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
