@@ -1,4 +1,6 @@
-# DRBN with its own losses on pairs of night scenes; hundreds of steps on a CPU, at ten times the published rate.
+# DRBN with its own losses on pairs of night scenes; hundreds of steps on a CPU, at ten times the published rate. Its loss
+# is SSIM alone, which is the same for a picture and its negative (both means and the covariance change sign): some seeds
+# converge to the negative, whose clamp is black.
 _base_ = [
     '../_base_/enhancers/drbn.py',
     '../_base_/datasets/night_scenes_pairs.py',
@@ -22,7 +24,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=0.001, betas=(0.9, 0.99)),
+    optimizer=dict(type='Adam', lr=1e-3, betas=(0.9, 0.99)),
 )
 param_scheduler = [
     dict(type='MultiStepLR', by_epoch=False, milestones=[150, 225], gamma=0.5),

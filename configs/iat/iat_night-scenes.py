@@ -1,4 +1,4 @@
-# IAT, supervised by L1, on pairs of night scenes; hundreds of steps on a CPU, at ten times the published rate.
+# IAT, supervised by L1, on pairs of night scenes; hundreds of steps on a CPU, at a higher rate than published.
 _base_ = [
     '../_base_/enhancers/iat.py',
     '../_base_/datasets/night_scenes_pairs.py',
@@ -22,7 +22,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=0.002, betas=(0.9, 0.99)),
+    optimizer=dict(type='Adam', lr=5e-4, betas=(0.9, 0.99)),
 )
 param_scheduler = [
     dict(type='MultiStepLR', by_epoch=False, milestones=[150, 225], gamma=0.5),

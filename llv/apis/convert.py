@@ -1,4 +1,4 @@
-"""From a published weight file to a checkpoint of llv."""
+"""From a published weight file, or a checkpoint of a training run, to one that holds the enhancer alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from .enhancers import init_enhancer
 
 
 def convert_official(
-    official: Path, out: Path, enhancer: str | None = None, **options: Any
+    official: Path,
+    out: Path,
+    enhancer: str | None = None,
+    licence: str | None = None,
+    **options: Any,
 ) -> dict[str, str]:
     """Write the checkpoint.
 
@@ -23,6 +27,7 @@ def convert_official(
         official: The published file.
         out: File to write; its folder is made.
         enhancer: Name of the enhancer; None asks the table of published weights.
+        licence: Of the file, where the table does not know it.
         options: Arguments of the enhancer.
 
     Returns:
@@ -48,7 +53,7 @@ def convert_official(
         enhancer=type(module).__name__,
         source=official.name,
         sha256=sha256_of(official),
-        licence='unknown' if row is None else row.licence,
+        licence=row.licence if row is not None else licence or 'unknown',
         llv=__version__,
     )
     if row is not None:

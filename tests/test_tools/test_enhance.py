@@ -58,6 +58,18 @@ def tree(folder):
 GAIN = ('--enhancer', 'fixed_gain', '--options', 'gain=2.0')
 
 
+def test_without_an_enhancer_the_weights_that_come_with_llv_are_used(run, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError('no network in tests')
+
+    monkeypatch.setattr('urllib.request.urlopen', refuse)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    save(tmp_path / 'a.png', picture(40, 30))
+    code, stdout, stderr = run(tmp_path / 'a.png', '--out', tmp_path / 'out')
+    assert code == 0 and '1 picture written' in stdout, stderr
+    assert read_picture(tmp_path / 'out' / 'a.png').mean() > 1.3 * picture(40, 30).mean()
+
+
 def test_every_kind_of_picture(run, tmp_path):
     source, out = tmp_path / 'in', tmp_path / 'out'
     grey = picture()[..., 0]
@@ -182,6 +194,7 @@ def test_bad_weight_files(run, tmp_path, kind, words):
             '`cuda:77` is not available',
         ),
         (('{a}', '--enhancer', 'identity', '--options', 'x=1', '--out', '{o}'), 'takes no `x`'),
+        (('{a}', '--enhancer', 'psenet-sic', '--out', '{o}'), 'did you mean `psenet-sice`'),
     ],
 )
 @pytest.mark.filterwarnings('ignore')

@@ -45,6 +45,7 @@ from llv.evaluation import (
 )
 from llv.models.enhancers.fixed_gain import fit_fixed_gain
 from llv.utils.errors import friendly_errors
+from llv.utils.markdown import write_between_markers
 from llv.utils.pictures import read_picture, to_tensor
 
 FOLDS = 10
@@ -101,6 +102,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--device', default='cpu', help='such as `cuda:0` (default: cpu)')
     parser.add_argument('--out', type=Path, metavar='FILE.md', help='write the table')
+    parser.add_argument(
+        '--write',
+        type=Path,
+        metavar='PAGE',
+        help='put the table between the marks `begin reference-pairs` of a page',
+    )
     parser.add_argument(
         '--json', type=Path, metavar='FILE.json', help='write all figures, also those of each pair'
     )
@@ -326,6 +333,8 @@ def main() -> int:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding='utf-8')
+    if args.write is not None:
+        write_between_markers(args.write, 'reference-pairs', table)
     return 1 if missing and not args.allow_missing else 0
 
 

@@ -6,7 +6,8 @@ Example:
 
 Official files load as they are with `weights=`; a checkpoint of llv opens without the rest of what they hold, has the
 names of llv, and keeps in `meta` where it came from. It holds what the enhancer uses: for RUAS choose the `version`.
-Whether it may be passed on is a matter of the licence of the file.
+Whether it may be passed on is a matter of the licence of the file. A checkpoint of a training run with llv is cut down
+to its enhancer in the same way; that is how the weights that come with llv were made.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def parse_args() -> argparse.Namespace:
         metavar='NAME',
         help='such as `psenet`; may be left out where the table of published weights knows the file',
     )
+    parser.add_argument('--licence', metavar='TEXT', help='where the table does not know the file')
     parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write')
     parser.add_argument(
         '--options',
@@ -46,7 +48,9 @@ def main() -> None:
     """Convert and say what was found."""
     args = parse_args()
     with friendly_errors():
-        meta = convert_official(args.official, args.out, args.enhancer, **args.options)
+        meta = convert_official(
+            args.official, args.out, args.enhancer, args.licence, **args.options
+        )
     for key, value in meta.items():
         print(f'{key:12s} {value}')
     print(f'{args.out} written; use it with `weights={args.out}`.')

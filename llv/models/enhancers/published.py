@@ -74,6 +74,26 @@ _IAT = 'cuiziteng/Illumination-Adaptive-Transformer'
 
 _ROWS = (
     PublishedWeights(
+        'psenet-night-scenes',
+        'PSENet',
+        'llv',
+        'psenet_night_scenes.pth',
+        'c406507458122f99eb08c98f001c98e8309a9ed4da5170d4be85b0ac696c06c7',
+        'Apache-2.0',
+        'night scenes (synthetic)',
+        dict(width=1.0),
+    ),
+    PublishedWeights(
+        'ruas-night-scenes',
+        'RUAS',
+        'llv',
+        'ruas_night_scenes.pth',
+        'a789dd497e0b46ad6ebf85f9aad40936a39a8c2577edf594332df8e6c837fb1e',
+        'Apache-2.0',
+        'night scenes (synthetic)',
+        dict(variant='journal'),
+    ),
+    PublishedWeights(
         'psenet-sice',
         'PSENet',
         'VinAIResearch/PSENet-Image-Enhancement',
@@ -143,6 +163,34 @@ _ROWS = (
             ('MSEC', 'ad0937a51c3d292b', 'MSEC', 'stabilised'),
             ('FiveK', '4292d269acd6df89', 'MIT-Adobe FiveK', 'stabilised'),
             ('LOL', '3beed0ca4b6d8839', 'LOL', 'raw'),
+        )
+    ),
+    *(
+        PublishedWeights(
+            f'iat-{name}',
+            'IAT',
+            _IAT,
+            f'{folder}/{file}.pth',
+            '',
+            'Apache-2.0',
+            data,
+            dict(input_range=input_range),
+            '[-1, 1]' if input_range == 'signed' else '[0, 1]',
+        )
+        for name, folder, file, data, input_range in (
+            ('lol-v1', 'IAT_enhance', 'best_Epoch_lol_v1', 'LOL v1', 'unit'),
+            ('lol-v2', 'IAT_enhance', 'best_Epoch_lol', 'LOL v2', 'signed'),
+            ('exposure', 'IAT_enhance', 'best_Epoch_exposure', 'MSEC', 'unit'),
+        )
+    ),
+    *(
+        PublishedWeights(
+            f'sci-{name}', 'SCI', 'vis-opt-group/SCI', f'weights/{name}.pt', '', 'MIT', data
+        )
+        for name, data in (
+            ('easy', 'MIT-Adobe FiveK'),
+            ('medium', 'LOL and LSRW'),
+            ('difficult', 'DARK FACE'),
         )
     ),
     PublishedWeights(
