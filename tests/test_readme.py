@@ -40,3 +40,22 @@ def test_links_and_named_files_exist(page):
         assert (page.parent / link).exists(), link
     for file in commands:
         assert (ROOT / file).is_file(), file
+
+
+RECIPES = json.loads((ROOT / 'docs' / 'recipes.json').read_text(encoding='utf-8'))
+
+
+@pytest.mark.parametrize('row', RECIPES['tables']['recipes'], ids=lambda row: row['name'])
+def test_pages_show_the_kept_results_of_the_recipes(row):
+    arms = json.loads((ROOT / 'configs/night_scenes/recipes.json').read_text(encoding='utf-8'))
+    arm = next(arm for arm in arms['recipes'] if arm['name'] == row['name'])
+    assert len(arm.get('seeds', [0])) == row['seeds']
+    pages = [ROOT / 'docs' / 'recipes.md']
+    folder = Path(arm['config']).parent.name
+    if folder not in ('psenet', 'ruas'):  # their pages have tables of their own
+        pages.append(ROOT / 'configs' / folder / 'README.md')
+    for page in pages:
+        lines = [
+            line for line in page.read_text(encoding='utf-8').splitlines() if row['name'] in line
+        ]
+        assert any(f'{row["psnr"]:.2f}' in line and f'{row["ssim"]:.3f}' in line for line in lines)

@@ -1,6 +1,6 @@
-# DRBN with its own losses on pairs of night scenes; hundreds of steps on a CPU, at ten times the published rate. Its loss
-# is SSIM alone, which is the same for a picture and its negative (both means and the covariance change sign): some seeds
-# converge to the negative, whose clamp is black.
+# DRBN with its own losses on pairs of night scenes; hundreds of steps on a CPU, at ten times the published rate. The
+# loss is SSIM alone, which is the same for a picture and its negative (both means and the covariance change sign):
+# some seeds converge to the negative, whose clamp is black.
 _base_ = [
     '../_base_/enhancers/drbn.py',
     '../_base_/datasets/night_scenes_pairs.py',
