@@ -18,6 +18,8 @@ def torch_home(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')
+    # made once a process, with the proxies of that moment
+    monkeypatch.setattr('urllib.request._opener', None)
     folder = tmp_path / 'hub' / 'checkpoints'
     folder.mkdir(parents=True)
     return folder

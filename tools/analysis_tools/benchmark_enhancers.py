@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import inspect
 import itertools
 import json
 import os
@@ -150,12 +151,12 @@ def collect(args: argparse.Namespace) -> list[dict[str, Any]]:
         asked = args.enhancers
     else:
         asked = []
-        for name in sorted(registered_enhancers()):
-            try:
-                init_enhancer(name)
-            except TypeError:  # it has options without a default, so it must be asked for
-                continue
-            asked.append((name, {}))
+        for name, kind in sorted(registered_enhancers().items()):
+            options = inspect.signature(kind).parameters.values()
+            if all(option.default is not option.empty for option in options):
+                asked.append((name, {}))
+            else:
+                print(f'`{name}` has options without a default; name it to measure it.')
     entries = []
     for name, options in asked:
         kind = registered_enhancers()[enhancer_config(name)['type']]
@@ -223,7 +224,8 @@ def measure(
         runs[k] = entry['run']
         if entry['plain'] is not None:
             runs[k, 'plain'] = lambda x, e=entry: e['plain'].forward(e['enhancer'], x)
-            row['plain_difference'] = (runs[k, 'plain'](images) - result).abs().max().item()
+            plain = runs[k, 'plain'](images).clamp(0, 1)  # not all of them clamp
+            row['plain_difference'] = (plain - result).abs().max().item()
             row['plain_peak_memory'] = peak_memory(runs[k, 'plain'], images)
         if entry['form'] == '' and images.device.type == 'cpu':
             row['macs'] = count_macs(enhancer, size, batch)

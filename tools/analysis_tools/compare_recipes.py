@@ -177,19 +177,23 @@ def controls(data: Path, files: list[tuple[Path, Path]], protocol: str) -> list[
 def run(arm: dict[str, Any], seed: int, args: argparse.Namespace, data_root: str) -> dict[str, Any]:
     """Train one arm with one seed, or take what is there, and measure it."""
     cfg = read_recipe(arm, args.cfg_options)
-    move_data(cfg, data_root)
     for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):  # measured here
         cfg[key] = None
     for key in ('test_cfg', 'test_dataloader', 'test_evaluator'):
         cfg[key] = None
     cfg.randomness = dict(seed=seed)
-    content = json.dumps([cfg.to_dict(), args.protocol, args.pictures], sort_keys=True, default=str)
+    settings = args.data / 'dataset.json'  # which scenes, wherever they lie
+    scenes = settings.read_text(encoding='utf-8') if settings.is_file() else ''
+    content = json.dumps(
+        [cfg.to_dict(), args.protocol, args.pictures, scenes], sort_keys=True, default=str
+    )
     digest = hashlib.sha256(content.encode()).hexdigest()
     slug = re.sub(r'[^a-z0-9]+', '-', f'{Path(arm["config"]).stem} {arm["name"]}'.lower())
     folder = args.work_dir / f'{slug.strip("-")}_{digest[:8]}' / f'seed_{seed}'
     record = folder / 'result.json'
     if record.is_file():
         return json.loads(record.read_text(encoding='utf-8'))
+    move_data(cfg._cfg_dict, data_root)
     cfg.work_dir = str(folder)
     cfg.experiment_name = f'{slug}_{digest[:8]}_{seed}'
     for link in cfg.get('upstream', []):

@@ -56,7 +56,12 @@ class DistillationCell(nn.Module):
         """(N, C, H, W) in and out."""
         distilled = []
         for distill, refine in zip(self.distill, self.refine, strict=False):
-            distilled.append(F.leaky_relu(distill(x), _SLOPE))
-            x = F.leaky_relu(refine(x) + x, _SLOPE)
-        distilled.append(F.leaky_relu(self.distill[3](x), _SLOPE))
+            distilled.append(_activate(distill(x), x))
+            x = F.leaky_relu(refine(x) + x, _SLOPE, inplace=True)
+        distilled.append(_activate(self.distill[3](x), x))
         return self.fuse(torch.cat(distilled, dim=1))
+
+
+def _activate(value: Tensor, source: Tensor) -> Tensor:
+    """φ, in place unless an operation handed its input through."""
+    return F.leaky_relu(value, _SLOPE, inplace=value is not source)

@@ -9,14 +9,13 @@ follows the code, which the published weights need.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from llv.registry import MODELS
 from llv.search import genotypes
@@ -26,6 +25,8 @@ from ..losses import DenoiseLoss, RUASSceneLoss, SupervisedDenoiseLoss
 from .base import Enhancement, without_prefix
 from .distillation_cell import DistillationCell
 from .map_based import MapBasedEnhancer
+from .noise_modules import NOISE_CHANNELS, NoiseEstimator, NoiseRemoval
+from .scene_module import SceneModule
 
 VERSIONS = ('RUAS_S', 'RUAS', 'RUAS_A')
 PARTS = dict(
@@ -33,9 +34,6 @@ PARTS = dict(
 )
 WARM_STARTS = ('rectified', 'update', 'fixed')
 
-_RECTIFICATION = 0.5  # γ of the warm start
-_NOISE_CHANNELS = 6
-_NOISE_CELLS = 3
 _LARGEST_NOISE = 0.25  # standard deviation in the training of the noise modules
 _NOISE_THRESHOLD = 0.035  # mean absolute noise from which RUAS_A denoises
 
@@ -55,142 +53,6 @@ VARIANTS = dict(
     cvpr=Variant(genotypes.RUAS_SCENE, genotypes.RUAS_NOISE_CVPR, 1e-3, 'rectified'),
     detection=Variant(genotypes.RUAS_SCENE_DETECTION, None, 1e-4, 'update'),
 )
-
-
-def local_maximum(images: Tensor) -> Tensor:
-    """max_Ω: each channel's maximum over a pixel and its right, lower and lower right neighbour.
-
-    Args:
-        images: (N, C, H, W), not negative: outside the picture counts as 0.
-
-    Returns:
-        The same shape.
-    """
-    return F.max_pool2d(F.pad(images, (0, 1, 0, 1)), 2, stride=1)
-
-
-class SceneModule(nn.Module):
-    """Estimate the illumination t stage by stage and divide by it: u = clip(y / t, 0, 1).
-
-    Stage k starts from t̂ = max_Ω(y) or from a warm start and has t_k = max(sigmoid(cell_k(t̂)),
-    t_min), one value a pixel and channel. The stages share an architecture but no weights.
-
-    Args:
-        genotype: Seven operations, see :class:`DistillationCell`.
-        stages: Number of stages K.
-        t_min: Smallest illumination, so 1 / t_min is the largest gain. Kept in the state dict as
-            ``t_min``, because weights are wrong with any other.
-        warm_start: t̂ from the second stage on: ``rectified`` is max_Ω(u) - 0.5 (u - y), ``update``
-            is u, ``fixed`` is that of the first stage. With ``fixed`` only the last stage reaches
-            the result, so the others are frozen.
-
-    Attributes:
-        reach: How many pixels before (up, left) and behind (down, right) the result depends on.
-    """
-
-    def __init__(
-        self,
-        genotype: Sequence[str],
-        stages: int = 3,
-        t_min: float = 1e-4,
-        warm_start: str = 'rectified',
-    ) -> None:
-        super().__init__()
-        self.warm_start = warm_start
-        self.stages = nn.ModuleList(DistillationCell(3, genotype) for _ in range(stages))
-        self.register_buffer('t_min', torch.tensor(float(t_min)))
-        if warm_start == 'fixed':
-            self.stages[:-1].requires_grad_(False)
-
-    @property
-    def reach(self) -> tuple[int, int]:
-        stages = self.stages[-1:] if self.warm_start == 'fixed' else self.stages
-        cell = sum(stage.radius for stage in stages)
-        maxima = len(stages) if self.warm_start == 'rectified' else 1
-        return cell, cell + maxima
-
-    def unroll(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (u, t) of one stage after the other, each (N, 3, H, W); nothing older is kept."""
-        start = local_maximum(images)
-        for cell in self.stages:
-            t = self._illuminate(cell, start)
-            u = (images / t).clamp(0, 1)
-            yield u, t
-            start = self._next_start(start, u, images)
-
-    def illumination(self, images: Tensor) -> Tensor:
-        """t of the last stage, (N, 3, H, W), for RGB pictures in [0, 1]."""
-        start = local_maximum(images)
-        *earlier, last = self.stages
-        if self.warm_start != 'fixed':
-            for cell in earlier:
-                u = (images / self._illuminate(cell, start)).clamp(0, 1)
-                start = self._next_start(start, u, images)
-        return self._illuminate(last, start)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(u, t) of the last stage, each (N, 3, H, W), for RGB pictures in [0, 1]."""
-        t = self.illumination(images)
-        return (images / t).clamp(0, 1), t
-
-    def _illuminate(self, cell: DistillationCell, start: Tensor) -> Tensor:
-        # the sigmoid is below 1 already
-        return torch.maximum(cell(start).sigmoid(), self.t_min)
-
-    def _next_start(self, start: Tensor, u: Tensor, images: Tensor) -> Tensor:
-        if self.warm_start == 'fixed':
-            return start
-        if self.warm_start == 'update':
-            return u
-        return local_maximum(u) - _RECTIFICATION * (u - images)
-
-
-class NoiseRemoval(nn.Module):
-    """Predict the noise of a lit picture, to be subtracted from it.
-
-    Args:
-        genotype: Seven operations, see :class:`DistillationCell`.
-
-    Attributes:
-        radius: How many pixels to each side the result depends on.
-    """
-
-    def __init__(self, genotype: Sequence[str]) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, _NOISE_CHANNELS, 3, padding=1)
-        self.cells = nn.Sequential(
-            *(DistillationCell(_NOISE_CHANNELS, genotype) for _ in range(_NOISE_CELLS))
-        )
-        self.head = nn.Conv2d(_NOISE_CHANNELS, 3, 3, padding=1)
-
-    @property
-    def radius(self) -> int:
-        return 2 + sum(cell.radius for cell in self.cells)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) RGB in [0, 1] in, noise of the same shape out."""
-        return self.head(self.cells(self.stem(images)))
-
-
-class NoiseEstimator(nn.Module):
-    """Estimate how noisy each lit picture is: five convolutions and the mean absolute value."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (3, 32, 32, 32, 32, 3)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) RGB in [0, 1] in, (N,) noise levels out."""
-        return self.noise_map(images).abs().mean(dim=(1, 2, 3))
-
-    def noise_map(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W); its absolute value is the estimated absolute noise."""
-        for conv in self.convs[:-1]:
-            images = conv(images).relu_()
-        return self.convs[-1](images)
 
 
 @MODELS.register_module()
@@ -501,6 +363,6 @@ def _recognise(state_dict: Mapping[str, Tensor]) -> str | None:
     if holds('scene.stages.0.', 3, genotypes.RUAS_SCENE_DETECTION):
         return 'detection'
     for name in ('journal', 'cvpr'):
-        if holds('denoiser.cells.0.', _NOISE_CHANNELS, VARIANTS[name].noise_genotype):
+        if holds('denoiser.cells.0.', NOISE_CHANNELS, VARIANTS[name].noise_genotype):
             return name
     return None

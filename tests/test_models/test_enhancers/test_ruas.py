@@ -11,7 +11,8 @@ from mmengine.runner import load_checkpoint
 
 from llv.models import EnhancementModel
 from llv.models.enhancers.base import Enhancement
-from llv.models.enhancers.ruas import RUAS, VARIANTS, local_maximum, rename_official
+from llv.models.enhancers.ruas import RUAS, VARIANTS, rename_official
+from llv.models.enhancers.scene_module import local_maximum
 from llv.registry import MODELS
 from llv.search import genotypes
 

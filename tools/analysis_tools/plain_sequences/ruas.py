@@ -50,7 +50,8 @@ def local_maximum(x: Tensor) -> Tensor:
 
 def forward(enhancer: torch.nn.Module, images: Tensor) -> Tensor:
     """(N, 3, H, W) RGB in [0, 1] in, the same shape in [0, 1] out."""
-    weights = enhancer.state_dict()
+    # in the published layout
+    weights = {name: value.contiguous() for name, value in enhancer.state_dict().items()}
     options = json.loads(bytes(weights['options'].tolist()))
     stages = len({name.split('.')[2] for name in weights if name.startswith('scene.stages.')})
 

@@ -1,0 +1,60 @@
+"""The noise modules of RUAS: how noisy a lit picture is, and what the noise is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from .distillation_cell import DistillationCell
+
+NOISE_CHANNELS = 6
+_NOISE_CELLS = 3
+
+
+class NoiseRemoval(nn.Module):
+    """Predict the noise of a lit picture, to be subtracted from it.
+
+    Args:
+        genotype: Seven operations, see :class:`DistillationCell`.
+
+    Attributes:
+        radius: How many pixels to each side the result depends on.
+    """
+
+    def __init__(self, genotype: Sequence[str]) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, NOISE_CHANNELS, 3, padding=1)
+        self.cells = nn.Sequential(
+            *(DistillationCell(NOISE_CHANNELS, genotype) for _ in range(_NOISE_CELLS))
+        )
+        self.head = nn.Conv2d(NOISE_CHANNELS, 3, 3, padding=1)
+
+    @property
+    def radius(self) -> int:
+        return 2 + sum(cell.radius for cell in self.cells)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] in, noise of the same shape out."""
+        return self.head(self.cells(self.stem(images)))
+
+
+class NoiseEstimator(nn.Module):
+    """Estimate how noisy each lit picture is: five convolutions and the mean absolute value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 32, 32, 32, 32, 3)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] in, (N,) noise levels out."""
+        return self.noise_map(images).abs().mean(dim=(1, 2, 3))
+
+    def noise_map(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W); its absolute value is the estimated absolute noise."""
+        for conv in self.convs[:-1]:
+            images = conv(images).relu_()
+        return self.convs[-1](images)
