@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/enhancers/drbn.py',
     '../_base_/datasets/sice.py',
     '../_base_/enhancer_runtime.py',
-    '../_base_/schedules/enc_51k.py',
+    '../_base_/schedules/hosts_51k.py',
 ]
 model = dict(type='llv.EnhancementModel', enhancer={{_base_.enhancer}})
 train_dataloader = dict(sampler=dict(type='InfiniteSampler'))

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/enhancers/fecnet.py',
     '../_base_/datasets/fivek.py',
     '../_base_/enhancer_runtime.py',
-    '../_base_/schedules/fecnet_51k.py',
+    '../_base_/schedules/hosts_51k.py',
 ]
 model = dict(type='llv.EnhancementModel', enhancer={{_base_.enhancer}})
 train_dataloader = dict(sampler=dict(type='InfiniteSampler'))

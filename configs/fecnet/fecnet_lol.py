@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/datasets/lol_v1.py',
     '../_base_/enhancer_runtime.py',
-    '../_base_/schedules/fecnet_51k.py',
+    '../_base_/schedules/hosts_51k.py',
 ]
 model = dict(type='llv.EnhancementModel', enhancer=dict(type='llv.FECNet', formula='raw'))
 train_dataloader = dict(sampler=dict(type='InfiniteSampler'))

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/enhancers/sid.py',
     '../_base_/datasets/sice.py',
     '../_base_/enhancer_runtime.py',
-    '../_base_/schedules/enc_51k.py',
+    '../_base_/schedules/hosts_51k.py',
 ]
 model = dict(type='llv.EnhancementModel', enhancer={{_base_.enhancer}})
 train_dataloader = dict(

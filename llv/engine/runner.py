@@ -6,9 +6,8 @@ import copy
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
@@ -24,19 +23,7 @@ from llv.engine.settings import (
 )
 from llv.engine.upstream import run_upstreams
 from llv.utils.checkpoint import use_weights_only_loading
-from llv.utils.config import load_config
-
-
-class _Options(DictAction):
-    """``key=value`` pairs; a pair without ``=`` is a message instead of a traceback."""
-
-    def __call__(
-        self, parser: ArgumentParser, namespace: Namespace, values: Any, option: Any = None
-    ) -> None:
-        for pair in values:
-            if '=' not in pair:
-                parser.error(f'`{option} {pair}` has no `=`; write `key=value`.')
-        super().__call__(parser, namespace, values, option)
+from llv.utils.config import KeyValueAction, load_config
 
 
 def common_arguments(description: str) -> ArgumentParser:
@@ -56,7 +43,7 @@ def common_arguments(description: str) -> ArgumentParser:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=_Options,
+        action=KeyValueAction,
         metavar='KEY=VALUE',
         help='values that replace those of the config: model.backbone.depth=18 a.list="[1,2]"',
     )

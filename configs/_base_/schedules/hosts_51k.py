@@ -1,5 +1,6 @@
-# The published training of FECNet on SICE: Adam, the rate halved at a half and at three quarters of 51 200 steps, which
-# are 200 epochs of the authors' 1 024 pairs in batches of 4. Validated every epoch.
+# The published training of DRBN-ENC and of FECNet on SICE: Adam, the rate halved at a half and at three quarters of
+# 51 200 steps, which are 200 epochs of the authors' 1 024 pairs in batches of 4. Validated every epoch; the authors
+# keep the best mean PSNR, which the recipes name in `default_hooks` (no base may share a key).
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=51200, val_interval=256)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
