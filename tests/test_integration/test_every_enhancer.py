@@ -60,6 +60,8 @@ def task(request):
     plugged = plug_enhancer(cfg, 'identity')
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(plugged.model)
+        # mmdet's `L2Norm` allocates its scale without a value; only `init_weights` gives it one
+        model.init_weights()
     # gradients pass through the backbone to the enhancer; those of its own weights only cost time
     model.backbone.requires_grad_(False)
     return request.param, cfg, model
