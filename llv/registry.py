@@ -74,8 +74,27 @@ DATASETS = Registry(
     'dataset', root.DATASETS, ['llv.datasets.enhancement'], mmdet=['llv.datasets.detection']
 )
 DATA_SAMPLERS = Registry('data sampler', root.DATA_SAMPLERS, ['llv.engine'])
-TRANSFORMS = Registry('transform', root.TRANSFORMS, ['llv.datasets.transforms'])
-MODELS = Registry('model', root.MODELS, ['llv.models'], mmdet=['llv.models.dense_heads'])
+TRANSFORMS = Registry(
+    'transform',
+    root.TRANSFORMS,
+    ['llv.datasets.transforms'],
+    mmdet=['llv.datasets.transforms.detection'],
+)
+MODELS = Registry(
+    'model',
+    root.MODELS,
+    ['llv.models'],
+    mmdet=[
+        'llv.models.backbones',
+        'llv.models.necks',
+        'llv.models.dense_heads',
+        'llv.models.detectors',
+        'llv.models.test_time_augs',
+    ],
+)
+TASK_UTILS = Registry('task util', root.TASK_UTILS, mmdet=['llv.models.task_modules'])
 MODEL_WRAPPERS = Registry('model_wrapper', root.MODEL_WRAPPERS, ['llv.engine'])
 OPTIM_WRAPPERS = Registry('optim_wrapper', root.OPTIM_WRAPPERS, ['llv.engine'])
-METRICS = Registry('metric', root.METRICS, ['llv.evaluation'])
+METRICS = Registry(
+    'metric', root.METRICS, ['llv.evaluation'], mmdet=['llv.evaluation.detection']
+)

@@ -1,0 +1,1 @@
+"""Pipeline transforms of detectors; they need mmdet and mmcv's compiled operators."""

@@ -1,0 +1,1 @@
+"""Metrics of detectors that mmdet lacks; they need mmdet and mmcv's compiled operators."""

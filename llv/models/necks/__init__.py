@@ -1,0 +1,1 @@
+"""Necks that mmdet lacks; they need mmdet and mmcv's compiled operators."""

@@ -1,0 +1,1 @@
+"""Anchors, assigners and box voting that mmdet lacks; they need mmdet and mmcv's compiled operators."""

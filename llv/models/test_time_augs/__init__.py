@@ -1,0 +1,1 @@
+"""Test-time augmentation of face detectors; it needs mmdet and mmcv's compiled operators."""
