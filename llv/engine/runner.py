@@ -185,18 +185,24 @@ def use_tta(cfg: Config) -> None:
 
 
 def use_pictures(cfg: Config, folder: str) -> None:
-    """Draw the predictions on the test pictures into `folder`."""
-    hook = (cfg.get('default_hooks') or {}).get('visualization')
-    if hook is None:
-        raise ValueError(
-            '`--show-dir` needs a hook that draws; add `default_hooks.visualization`, such as '
-            '`mmdet.DetVisualizationHook`.'
-        )
-    hook.draw = True
-    if cfg.get('default_scope') == 'mmdet':
-        hook.test_out_dir = folder
-    else:
-        cfg.visualizer.save_dir = folder
+    """Write the test pictures into `folder`: dark | enhanced | prediction, in original coordinates.
+
+    Raises:
+        ValueError: The config has no `visualizer` and is neither a detector's nor a segmentor's.
+    """
+    drawers = dict(mmdet='mmdet.DetLocalVisualizer', mmseg='mmseg.SegLocalVisualizer')
+    if cfg.get('visualizer') is None:
+        if cfg.get('default_scope') not in drawers:
+            raise ValueError(
+                '`--show-dir` draws detections and label maps, but the config has no `visualizer`; set it '
+                'to `mmdet.DetLocalVisualizer` or `mmseg.SegLocalVisualizer`.'
+            )
+        cfg.visualizer = dict(type=drawers[cfg.default_scope])
+    hooks = cfg.setdefault('default_hooks', {})
+    hook = dict(type='llv.EnhancedVisualizationHook', out_dir=folder)
+    if 'score_thr' in (hooks.get('visualization') or {}):
+        hook['score_thr'] = hooks['visualization']['score_thr']
+    hooks['visualization'] = hook
 
 
 def use_output(cfg: Config, target: str) -> None:

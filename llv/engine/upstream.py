@@ -20,6 +20,7 @@ What the folder's name does not see is the data on disk and the code.
 from __future__ import annotations
 
 import copy
+import fcntl
 import gc
 import hashlib
 import json
@@ -91,6 +92,14 @@ def run_upstreams(cfg: Config, options: RunOptions) -> Config:
     return cfg
 
 
+def upstream_digests(cfg: Config, options: RunOptions) -> list[str]:
+    """What stands for each upstream run of a config with all its settings; nothing is run.
+
+    Args, raises: as :func:`run_upstreams`.
+    """
+    return [link.sha for link in _plan(copy.deepcopy(cfg), options, ())]
+
+
 def _plan(cfg: Config, options: RunOptions, trail: tuple[tuple[str, str], ...]) -> list[_Link]:
     """Read the configs of the whole chain."""
     entries = cfg.get('upstream') or []
@@ -154,20 +163,40 @@ def _run(cfg: Config, links: list[_Link], options: RunOptions) -> None:
     folders = Path(shared) if shared else Path(cfg.work_dir, 'upstream')
     for index, link in enumerate(links):
         folder = _folder(folders.expanduser().resolve(), index, link)
-        value = _finished(folder, link)
-        if value is None:
-            print_log(f'Upstream {index + 1} of {len(links)}: {link.name} in {folder}', 'current')
-            _train(link, folder, options)
+        with _claimed(folder):
             value = _finished(folder, link)
-        else:
-            print_log(
-                f'Upstream {index + 1} of {len(links)}: {link.name} is finished in {folder}',
-                'current',
-            )
+            if value is None:
+                print_log(
+                    f'Upstream {index + 1} of {len(links)}: {link.name} in {folder}', 'current'
+                )
+                _train(link, folder, options)
+                value = _finished(folder, link)
+            else:
+                print_log(
+                    f'Upstream {index + 1} of {len(links)}: {link.name} is finished in {folder}',
+                    'current',
+                )
         place = _parent(cfg, link.into, f'upstream[{index}]')
         key = link.into.split('.')[-1]
         place[int(key) if isinstance(place, list) else key] = value
     cfg.pop('upstream', None)
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Keep other runs on this machine out of a folder, which they may share, until its result is there."""
+    claim = None
+    if is_main_process():
+        folder.mkdir(parents=True, exist_ok=True)
+        claim = open(folder / 'claim', 'w', encoding='utf-8')  # noqa: SIM115
+        # waits; the system lets go of it however this process ends
+        fcntl.flock(claim, fcntl.LOCK_EX)
+    barrier()
+    try:
+        yield
+    finally:
+        if claim is not None:
+            claim.close()
 
 
 def _folder(folders: Path, index: int, link: _Link) -> Path:

@@ -1,0 +1,3 @@
+# The DSFD of the paper with an eighth of the channels, from random weights: for tests and for two cores.
+_base_ = 'dsfd_paper.py'
+model = dict(width=0.125, backbone=dict(init_cfg=None))

@@ -1,0 +1,13 @@
+# DSFD as the community re-implemented it, on VGG-16, from ImageNet weights.
+model = dict(
+    type='llv.DSFD',
+    preset='vgg',
+    width=1.0,
+    fc6_dilation=3,
+    data_preprocessor=dict(
+        type='mmdet.DetDataPreprocessor', mean=[104, 117, 123], std=[1, 1, 1], bgr_to_rgb=False
+    ),
+    backbone=dict(
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://vgg16_caffe'),
+    ),
+)

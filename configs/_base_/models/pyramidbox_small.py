@@ -1,0 +1,3 @@
+# PyramidBox with an eighth of the channels, from random weights: for tests and for two cores.
+_base_ = 'pyramidbox.py'
+model = dict(width=0.125, backbone=dict(init_cfg=None))

@@ -1,0 +1,12 @@
+# S3FD on VGG-16, from ImageNet weights: 22.5 M parameters.
+model = dict(
+    type='llv.S3FD',
+    width=1.0,
+    fc6_dilation=3,
+    data_preprocessor=dict(
+        type='mmdet.DetDataPreprocessor', mean=[104, 117, 123], std=[1, 1, 1], bgr_to_rgb=False
+    ),
+    backbone=dict(
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://vgg16_caffe'),
+    ),
+)

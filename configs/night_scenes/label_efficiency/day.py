@@ -1,0 +1,17 @@
+# The day detector: 3,000 labelled day pictures of 96 pixels. Every cell of the study starts from it.
+_base_ = [
+    '../../_base_/models/ssd_small_96.py',
+    '../../_base_/datasets/night_scenes_96.py',
+    '../../_base_/schedules/small_detector.py',
+    '../../_base_/small_detector_runtime.py',
+]
+max_iters = 1500
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+val_cfg = None
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, T_max=max_iters, eta_min=0),
+]
+test_dataloader = dict(
+    dataset=dict(ann_file='annotations/val_day.json', data_prefix=dict(img='val/day/'))
+)

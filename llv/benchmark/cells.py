@@ -1,0 +1,243 @@
+"""One cell of a benchmark: its config, its run and its record."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from llv.apis import plug_enhancer
+from llv.engine.settings import RunOptions, build_runner, runner_from
+from llv.engine.upstream import run_upstreams, separate_runs, upstream_digests
+from llv.evaluation.detection.curves import write_curves
+from llv.utils.checkpoint import use_weights_only_loading
+from llv.utils.config import load_config
+
+from .fits import fit_control
+from .matrix import Matrix, Point
+
+_FROZEN = ('zero_shot', 'frozen')
+_TRAINED_BEFORE = ('zero_shot', 'frozen', 'hierarchical')
+_INTO = 'model.data_preprocessor.enhancer.weights'
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A point of the matrix with all that decides its result.
+
+    Attributes:
+        point: Where it stands in the matrix.
+        cfg: Its config with its ``work_dir``.
+        digest: sha256 of the config and of all upstream runs.
+    """
+
+    point: Point
+    cfg: Config
+    digest: str
+
+    @property
+    def folder(self) -> Path:
+        """Where it is run and kept."""
+        return Path(self.cfg.work_dir)
+
+    def record(self) -> dict[str, Any] | None:
+        """Its result, None while it is unfinished."""
+        file = self.folder / 'result.json'
+        return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else None
+
+
+def plan_cells(matrix: Matrix, work_dir: Path, options: RunOptions) -> list[Cell]:
+    """The configs of all cells; everything a user can have wrong in them is found here.
+
+    Raises:
+        FileNotFoundError, ValueError: As the parts: a config does not load, an enhancer is unknown, a folder to fit
+            to is empty.
+    """
+    fits = {
+        arm.enhancer.name: fit_control(arm.enhancer.fit) for arm in matrix.arms if arm.enhancer.fit
+    }
+    return [plan_cell(matrix, point, work_dir, options, fits) for point in matrix.points()]
+
+
+def plan_cell(
+    matrix: Matrix,
+    point: Point,
+    work_dir: Path,
+    options: RunOptions,
+    fits: dict[str, tuple[dict | None, dict]],
+) -> Cell:
+    """The config of one cell."""
+    cfg = compose(matrix, point, fits)
+    digests = upstream_digests(cfg, options)
+    content = {key: value for key, value in cfg.to_dict().items() if key not in ('upstream',)}
+    text = json.dumps([content, digests, matrix.metric], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    slug = re.sub(r'[^a-z0-9.]+', '-', point.title.lower()).strip('-')
+    cfg.work_dir = str(work_dir / 'cells' / f'{slug}_{digest[:8]}')
+    cfg.experiment_name = f'{slug}_{digest[:8]}'
+    return Cell(point, cfg, digest)
+
+
+def compose(matrix: Matrix, point: Point, fits: dict[str, tuple[dict | None, dict]]) -> Config:
+    """Detector, enhancer and strategy in one config."""
+    arm, seed = point.arm, point.seed
+    detector, choice, strategy = arm.detector, arm.enhancer, arm.strategy
+    varied: dict[str, Any] = {}
+    for axis in matrix.axes:
+        value = point.axes[axis.name]
+        varied |= axis.values[value]
+        if axis.draw is not None:
+            varied[axis.draw['into']] = draw(axis.draw['of'], value, seed)
+    own = {**matrix.options, **detector.options, **varied, **arm.options}
+    cfg = load_config(detector.config, own)
+
+    enhancer, more = fits.get(choice.name, (choice.enhancer, {}))
+    if enhancer is not None:
+        cfg = plug_enhancer(cfg, enhancer, frozen=strategy in _FROZEN or choice.fit is not None)
+    cfg.merge_from_dict({**more, **choice.options, 'randomness.seed': seed})
+
+    links = list(cfg.get('upstream') or [])
+    seeded = {**matrix.upstream_options, 'randomness.seed': seed}
+    if detector.start is not None:
+        links.append(_start(detector, seeded))
+    elif strategy == 'zero_shot':
+        links.append(dict(_link(detector.config, {**own, **seeded}), into='load_from', prefix=''))
+    if strategy in _TRAINED_BEFORE and choice.upstream is not None:
+        link = _link(choice.upstream, {**seeded, **choice.upstream_options})
+        links.append(dict(link, into=_INTO, prefix='enhancer.'))
+        cfg.model.data_preprocessor.enhancer.setdefault('weights', None)
+    cfg.upstream = links
+    if strategy == 'zero_shot':
+        for key in ('train_cfg', 'train_dataloader', 'optim_wrapper', 'param_scheduler'):
+            cfg[key] = None
+        for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):
+            cfg[key] = None
+    if strategy == 'end_to_end_scene':
+        hook = dict(type='llv.EnhancerLossHook', loss_weight=choice.scene_loss)
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+    return cfg
+
+
+def draw(of: int, count: int, seed: int) -> list[int]:
+    """`count` random whole numbers below `of`; those of a smaller count are among them."""
+    return np.random.default_rng([seed, of]).permutation(of)[:count].tolist()
+
+
+def _start(detector: Any, seeded: dict[str, Any]) -> dict[str, Any]:
+    link = _link(detector.start, {**detector.start_options, **seeded})
+    return dict(link, into='load_from', prefix='')
+
+
+def _link(config: str, cfg_options: dict[str, Any]) -> dict[str, Any]:
+    return dict(config=config, take='checkpoint', cfg_options=cfg_options)
+
+
+def run_upstream(cell: Cell, index: int, options: RunOptions) -> None:
+    """Train one of the runs that a cell builds on, if it is not finished."""
+    cfg = copy.deepcopy(cell.cfg)
+    cfg.upstream = [cfg.upstream[index]]
+    with _quiet(cell.folder.parent.parent / 'upstream.log'):
+        use_weights_only_loading()
+        run_upstreams(cfg, options)
+
+
+def run_cell(cell: Cell, matrix: Matrix, options: RunOptions) -> dict[str, Any]:
+    """Train and measure a cell, or go on where it stopped.
+
+    Returns:
+        Its record, which is then also ``result.json`` in its folder.
+    """
+    found = cell.record()
+    if found is not None:
+        return found
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with _quiet(cell.folder / 'output.log'):
+        use_weights_only_loading()
+        cfg = run_upstreams(cell.cfg, options)
+        trains = cfg.get('train_cfg') is not None
+        with separate_runs() as runners:
+            if trains:
+                runner = build_runner(cfg, options, resume='auto')
+                runners.append(runner)
+                runner.train()
+            else:
+                runner = runner_from(cfg)
+                runners.append(runner)
+            record = measure_cell(runner, cell, matrix)
+            record['iterations'] = runner.iter if trains else 0
+            del runner
+    record['minutes'] = round((time.monotonic() - started) / 60, 3)
+    record = dict(cell=cell.point.cell, config=cell.digest, **record)
+    # the figures stay; what could be trained again would fill disks
+    for file in (*cell.folder.glob('iter_*.pth'), *cell.folder.glob('epoch_*.pth')):
+        file.unlink()
+    part = cell.folder / 'result.json.part'
+    part.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
+    os.replace(part, cell.folder / 'result.json')
+    return record
+
+
+def measure_cell(runner: Runner, cell: Cell, matrix: Matrix) -> dict[str, Any]:
+    """Test a runner's model and measure its size."""
+    found = runner.test()
+    metrics = {
+        key.rpartition('/')[2]: matrix.scale * float(value)
+        for key, value in found.items()
+        if isinstance(value, (int, float)) and key.rpartition('/')[2] not in ('time', 'data_time')
+    }
+    if matrix.metric not in metrics:
+        raise ValueError(
+            f'`metric` of `{matrix.path}` is `{matrix.metric}`, but the evaluator of `{cell.point.arm.detector.config}` '
+            'gives ' + ', '.join(f'`{key}`' for key in metrics) + '.'
+        )
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    enhancer = getattr(model.data_preprocessor, 'enhancer', None)
+    whole = sum(p.numel() for p in model.parameters())
+    part = 0 if enhancer is None else sum(p.numel() for p in enhancer.parameters())
+    record = dict(metrics=metrics, parameters=dict(enhancer=part, model=whole - part))
+    curves = _curves(runner)
+    if curves:
+        write_curves(cell.folder / 'curves.json', 'pr', cell.point.title, curves)
+        record['curves'] = 'curves.json'
+    return record
+
+
+def _curves(runner: Runner) -> dict[str, Any]:
+    """Precision-recall curves by class of the first metric that has them, at its first threshold."""
+    for metric in runner.test_loop.evaluator.metrics:
+        by_threshold = getattr(metric, 'curves', None)
+        if isinstance(by_threshold, dict) and by_threshold:
+            first = next(iter(by_threshold.values()))
+            return {name: curve for name, curve in first.items() if curve.ap is not None}
+    return {}
+
+
+@contextlib.contextmanager
+def _quiet(file: Path):
+    """mmengine's output goes to a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        open(file, 'a', encoding='utf-8') as stream,
+        contextlib.redirect_stdout(stream),
+        contextlib.redirect_stderr(stream),
+    ):
+        yield
+
+
+def use_threads(count: int) -> None:
+    """Give a worker its share of the cores."""
+    torch.set_num_threads(count)

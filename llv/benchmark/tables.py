@@ -1,0 +1,344 @@
+"""The tables of a matrix's report, as texts that Markdown and HTML share."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llv.utils.markdown import markdown_table
+
+from .results import Arm, Column, Results, is_number, show_cell, show_value
+from .statistics import Estimate, amount_for
+
+NOTHING = '–'
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its title.
+
+    Attributes:
+        title: Heading above it.
+        header: Names of the columns, all different.
+        groups: Rows by the title of their group; '' for none.
+        note: Below it.
+    """
+
+    title: str
+    header: list[str]
+    groups: dict[str, list[list[str]]]
+    note: str = ''
+
+    def markdown(self) -> str:
+        """The table with its heading, group titles and note."""
+        parts = [f'## {self.title}']
+        for title, rows in self.groups.items():
+            if title:
+                parts.append(f'**{title}**')
+            parts.append(markdown_table([dict(zip(self.header, row, strict=True)) for row in rows]))
+        return '\n\n'.join([*parts, self.note] if self.note else parts)
+
+
+def main_table(results: Results) -> Table:
+    """The main metric: mean ± half-width of each arm at each column; missing seeds are counted."""
+    format_ = _number_format(results, [results.metric])
+
+    def cell(arm: Arm, column: Column) -> str:
+        place = results.place(arm, column)
+        found = results.estimate(arm, column)
+        if not place:
+            return NOTHING
+        if found is None:
+            return 'missing'
+        lacking = found.count < len(place)
+        return show(found, format_) + (f' ({found.count} of {len(place)})' if lacking else '')
+
+    def row(arm: Arm) -> list[str]:
+        counts = [
+            found.count for c in results.columns if (found := results.estimate(arm, c)) is not None
+        ]
+        return [
+            arm.name,
+            *(cell(arm, column) for column in results.columns),
+            _range(counts) if counts else '0',
+        ]
+
+    header = [_rows_name(results), *column_names(results), 'seeds']
+    note = (
+        'Mean ± half the width of the 95 % interval over the seeds (Student t; none for one seed). '
+        f'{NOTHING}: not in the matrix. missing: no seed has a result; (1 of 3): one of three has.'
+    )
+    if results.constants:
+        note += f' Everywhere: {show_cell(results.constants)}.'
+    return Table(results.metric, header, _by_detector(results, row), note)
+
+
+def missing_table(results: Results) -> Table:
+    """The cells without a result, seeds of one cell and reason together; without rows where there are none."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for cell, reason in results.missing:
+        rest = {key: value for key, value in cell.items() if key != 'seed'}
+        seeds.setdefault((show_cell(rest), reason), []).append(str(cell.get('seed', 0)))
+    rows = [[cell, ', '.join(found), reason] for (cell, reason), found in seeds.items()]
+    return Table('Missing cells', ['cell', 'seeds', 'why'], {'': rows} if rows else {})
+
+
+def class_table(results: Results) -> Table | None:
+    """The main metric class by class, means over the seeds; None where the records have none."""
+    prefix = results.class_prefix()
+    if prefix is None:
+        return None
+    names = [name for name in results.metrics() if name.startswith(prefix)]
+    header = [_rows_name(results), *(name.removeprefix(prefix) for name in names)]
+    title = f'{prefix.removesuffix(".")} by class'
+    return _table_of_metrics(results, title, header, names)
+
+
+def other_metrics_table(results: Results) -> Table | None:
+    """All further metrics of whole test sets; None where there are none."""
+    prefix = results.class_prefix()
+    names = [
+        name
+        for name in results.metrics()
+        # names of classes may hold a point, those of metrics such as `AP@0.5` too
+        if name != results.metric and not (prefix and name.startswith(prefix))
+    ]
+    parents = [f'{name}.' for name in (*names, *(n.removeprefix('m') for n in names))]
+    names = [name for name in names if not name.startswith(tuple(parents))]
+    if not names:
+        return None
+    return _table_of_metrics(results, 'Other metrics', [_rows_name(results), *names], names)
+
+
+def difference_table(results: Results, baseline: str) -> Table:
+    """Paired differences of the main metric to a baseline, detector by detector.
+
+    On a detector without such an arm nothing is compared, which the note says.
+
+    Raises:
+        ValueError: `baseline` may be several arms of a detector.
+    """
+    format_ = _number_format(results, [results.metric], signed=True)
+    groups: dict[str, list[list[str]]] = {}
+    alone = []
+    for detector in results.detectors:
+        against = results.baseline(baseline, detector)
+        if against is None:
+            alone.append(detector)
+            continue
+        rows = []
+        for arm in _arms(results, detector):
+            if arm == against:
+                continue
+            found = [results.difference(arm, against, column) for column in results.columns]
+            counts = [entry.count for entry in found if entry is not None]
+            cells = [NOTHING if entry is None else show(entry, format_) for entry in found]
+            rows.append([arm.name, *cells, _range(counts) if counts else '0'])
+        if rows:
+            groups[detector if len(results.detectors) > 1 else ''] = rows
+    note = (
+        f'Mean over the seeds that both have of the difference in {results.metric} at equal seed, detector and axes, '
+        '± half the width of its 95 % interval (Student t, paired). An interval that holds 0 shows no difference. '
+        'Nothing is corrected for the number of comparisons.'
+    )
+    if alone:
+        note += f' Nothing to compare with: {", ".join(alone)}.'
+    header = [_rows_name(results), *column_names(results), 'pairs']
+    return Table(f'Differences to {baseline}', header, groups, note)
+
+
+def amount_table(results: Results, baseline: str, axis: str) -> Table | None:
+    """How much of an axis the baseline needs for the mean score of another arm.
+
+    Args:
+        results: The records in order.
+        baseline: Name of an arm.
+        axis: An axis with positive numbers, such as the number of labels.
+
+    Returns:
+        The table; None where the axis does not hold several numbers, all positive.
+
+    Raises:
+        ValueError: `baseline` may be several arms of a detector.
+    """
+    if axis not in results.numeric_axes():
+        return None
+    slices = results.slices(axis)
+    place = results.axes.index(axis)
+    amounts = sorted({column[place] for column in results.columns})
+    if amounts[0] <= 0:
+        return None
+    groups: dict[str, list[list[str]]] = {}
+    for detector in results.detectors:
+        against = results.baseline(baseline, detector)
+        if against is None:
+            continue
+        for rest, columns in slices.items():
+            curve = _curve(results, against, columns, place)
+            rows = []
+            for arm in _arms(results, detector):
+                if arm == against:
+                    continue
+                scores = dict(_curve(results, arm, columns, place))
+                rows.append([arm.name, *(_amount(curve, scores.get(n)) for n in amounts)])
+            if rows:
+                groups[slice_title(results, detector, axis, rest)] = rows
+    note = (
+        f'Reading: what a row reaches with the {axis} at the head of the column, {baseline} reaches with the number in '
+        f'the cell. Between the measured points the mean curve of {baseline} is straight over the logarithm of {axis}; '
+        f'> and <: beyond what was measured; {NOTHING}: a result is missing.'
+    )
+    header = [_rows_name(results), *(f'{axis} {show_value(n)}' for n in amounts)]
+    title = f'{axis.capitalize()} that {baseline} needs for the same {results.metric}'
+    return Table(title, header, groups, note)
+
+
+def cost_table(results: Results) -> Table | None:
+    """Parameters, multiply-accumulates, milliseconds and training of each arm; None where no record has them."""
+    columns: dict[str, Callable[[Mapping[str, Any]], float | None]] = {}
+    texts: dict[str, Callable[[float], str]] = {}
+    for key, name, text in (
+        ('parameters', 'parameters', lambda x: f'{x:,.0f}'),
+        ('macs', 'GMACs', lambda x: f'{x / 1e9:.3f}'),
+        ('milliseconds', 'ms', lambda x: f'{x:.1f}'),
+    ):
+        for part in ('enhancer', 'model'):
+            title = f'{name}: {part}'
+            columns[title] = lambda r, k=key, p=part: (r.get(k) or {}).get(p)
+            texts[title] = text
+    columns['enhancer of the time'] = _share
+    texts['enhancer of the time'] = lambda x: f'{100 * x:.0f} %'
+    for name, title, text in (
+        ('iterations', 'steps', lambda x: f'{x:.0f}'),
+        ('minutes', 'minutes', lambda x: f'{x:.1f}'),
+    ):
+        columns[title] = lambda r, k=name: r.get(k)
+        texts[title] = text
+
+    def row(arm: Arm) -> list[str]:
+        records = [r for column in results.columns for r in results.done(arm, column)]
+        cells = []
+        for title, read in columns.items():
+            found = [value for record in records if is_number(value := read(record))]
+            cells.append(texts[title](statistics.median(found)) if found else NOTHING)
+        return [arm.name, *cells]
+
+    groups = _by_detector(results, row)
+    rows = [row for rows in groups.values() for row in rows]
+    kept = [k for k in range(len(columns) + 1) if k == 0 or any(row[k] != NOTHING for row in rows)]
+    if len(kept) == 1:
+        return None
+    header = [_rows_name(results), *columns]
+    note = (
+        'Medians over all cells of a row. model: what stands behind the enhancer. Multiply-accumulates and '
+        'milliseconds are those of one picture at test time; minutes are those of one cell, training and evaluation.'
+    )
+    groups = {title: [[row[k] for k in kept] for row in rows] for title, rows in groups.items()}
+    return Table('Size, speed and training', [header[k] for k in kept], groups, note)
+
+
+def column_names(results: Results) -> list[str]:
+    """Head of each column: the metric where there is no axis."""
+    if not results.axes:
+        return [results.metric]
+    return [show_cell(dict(zip(results.axes, column, strict=True))) for column in results.columns]
+
+
+def slice_title(results: Results, detector: str, axis: str, rest: Column) -> str:
+    """What tells a slice from the others; '' where there is one only."""
+    others = dict(zip([name for name in results.axes if name != axis], rest, strict=True))
+    parts = [detector] if len(results.detectors) > 1 else []
+    return ', '.join(parts + ([show_cell(others)] if others else []))
+
+
+def show(found: Estimate, format_: str) -> str:
+    """Mean ± half-width."""
+    text = format(found.mean, format_)
+    if found.half_width is None:
+        return text
+    return f'{text} ± {format(found.half_width, format_.removeprefix("+"))}'
+
+
+def _table_of_metrics(
+    results: Results, title: str, header: list[str], names: Sequence[str]
+) -> Table:
+    formats = [_number_format(results, [name]) for name in names]
+    groups: dict[str, list[list[str]]] = {}
+    for detector in results.detectors:
+        for column, column_name in zip(results.columns, column_names(results), strict=True):
+            rows = []
+            for arm in _arms(results, detector):
+                found = [results.estimate(arm, column, name) for name in names]
+                if results.place(arm, column):
+                    cells = [
+                        NOTHING if entry is None else format(entry.mean, format_)
+                        for entry, format_ in zip(found, formats, strict=True)
+                    ]
+                    rows.append([arm.name, *cells])
+            parts = [detector] if len(results.detectors) > 1 else []
+            parts += [column_name] if results.axes else []
+            if rows:
+                groups[', '.join(parts)] = rows
+    return Table(
+        title, header, groups, f'Means over the seeds; {NOTHING}: no result, or none here.'
+    )
+
+
+def _rows_name(results: Results) -> str:
+    return 'arm' if any('arm' in record['cell'] for record in results.records) else 'enhancer'
+
+
+def _arms(results: Results, detector: str) -> list[Arm]:
+    return [arm for arm in results.arms if arm.detector == detector]
+
+
+def _by_detector(results: Results, row: Callable[[Arm], list[str]]) -> dict[str, list[list[str]]]:
+    several = len(results.detectors) > 1
+    return {
+        detector if several else '': [row(arm) for arm in _arms(results, detector)]
+        for detector in results.detectors
+    }
+
+
+def _number_format(results: Results, names: Sequence[str], signed: bool = False) -> str:
+    """One digit behind the point for percentages, three for shares."""
+    values = [
+        abs(value)
+        for arm in results.arms
+        for column in results.columns
+        for name in names
+        for value in results.values(arm, column, name).values()
+    ]
+    digits = 3 if not values or max(values) <= 1.5 else 1
+    return f'{"+" if signed else ""}.{digits}f'
+
+
+def _curve(
+    results: Results, arm: Arm, columns: Sequence[Column], place: int
+) -> list[tuple[float, float]]:
+    found = ((column[place], results.estimate(arm, column)) for column in columns)
+    return [(amount, entry.mean) for amount, entry in found if entry is not None]
+
+
+def _amount(curve: list[tuple[float, float]], score: float | None) -> str:
+    if not curve or score is None:
+        return NOTHING
+    amount = amount_for(curve, score)
+    if amount is not None:
+        return f'{amount:.0f}' if amount >= 100 else f'{amount:.3g}'
+    first, last = min(curve), max(curve)
+    return f'< {show_value(first[0])}' if score < first[1] else f'> {show_value(last[0])}'
+
+
+def _share(record: Mapping[str, Any]) -> float | None:
+    times = record.get('milliseconds') or {}
+    if not (is_number(times.get('enhancer')) and is_number(times.get('model'))):
+        return None
+    total = times['enhancer'] + times['model']
+    return times['enhancer'] / total if total > 0 else None
+
+
+def _range(counts: Sequence[int]) -> str:
+    return str(counts[0]) if len(set(counts)) == 1 else f'{min(counts)}–{max(counts)}'

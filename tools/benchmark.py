@@ -1,0 +1,78 @@
+"""Run a matrix of enhancers, detectors, strategies and seeds from one YAML file, and report it.
+
+    python tools/benchmark.py configs/night_scenes/label_efficiency/matrix.yml --workers 2
+
+What is missing is trained or evaluated; an interrupted run goes on where it stopped when the command is given again.
+Results are in `work_dirs/<name of the file>`: `index.html`, `results.md`, `results.csv`, `results.json`.
+`llv/benchmark/matrix.py` shows what the file holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+# Threads of torch that spin while they wait take the time of the other worker. Read when torch is imported.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
+from llv.utils.errors import friendly_errors
+
+
+def parse_args() -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('matrix', type=Path, help='YAML file')
+    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/<name of the file>')
+    parser.add_argument('--workers', type=int, default=1, help='cells at a time (default: 1)')
+    parser.add_argument('--seeds', type=int, nargs='+', help='in the place of those of the file')
+    parser.add_argument(
+        '--report-only', action='store_true', help='write the report of what is there'
+    )
+    parser.add_argument('--no-pretrained', action='store_true', help='start from random weights')
+    args = parser.parse_args()
+    if args.workers < 1:
+        parser.error(f'`--workers` must be at least 1, but got {args.workers}')
+    return args
+
+
+def main() -> int:
+    """Run and report; returns the exit status."""
+    args = parse_args()
+    from llv.benchmark.cells import plan_cells
+    from llv.benchmark.matrix import read_matrix
+    from llv.benchmark.report import write_report
+    from llv.benchmark.workers import run_all
+    from llv.engine.settings import RunOptions
+
+    matrix = read_matrix(args.matrix, args.seeds)
+    work_dir = args.work_dir or Path('work_dirs', args.matrix.stem)
+    options = RunOptions(
+        no_pretrained=args.no_pretrained, upstream_dir=str(work_dir.resolve() / 'upstream')
+    )
+    cells = plan_cells(matrix, work_dir, options)
+    started = time.monotonic()
+    failed = 0 if args.report_only else run_all(cells, matrix, options, args.workers)
+    records = [dict(record, folder=str(c.folder)) for c in cells if (record := c.record())]
+    content = dict(
+        title=matrix.title,
+        metric=matrix.metric,
+        compare=matrix.compare,
+        cells=[cell.point.cell for cell in cells],
+        yaml=matrix.text,
+    )
+    write_report(work_dir, content, records)
+    print(
+        f'{len(records)} of {len(cells)} cells in {work_dir / "index.html"}, '
+        f'{(time.monotonic() - started) / 60:.1f} minutes.'
+    )
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    with friendly_errors():
+        sys.exit(main())
