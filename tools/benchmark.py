@@ -58,14 +58,7 @@ def main() -> int:
     started = time.monotonic()
     failed = 0 if args.report_only else run_all(cells, matrix, options, args.workers)
     records = [dict(record, folder=str(c.folder)) for c in cells if (record := c.record())]
-    content = dict(
-        title=matrix.title,
-        metric=matrix.metric,
-        compare=matrix.compare,
-        cells=[cell.point.cell for cell in cells],
-        yaml=matrix.text,
-    )
-    write_report(work_dir, content, records)
+    write_report(work_dir, matrix, records)
     print(
         f'{len(records)} of {len(cells)} cells in {work_dir / "index.html"}, '
         f'{(time.monotonic() - started) / 60:.1f} minutes.'

@@ -2,6 +2,7 @@
 
 python tools/train.py configs/ruas/….py
 python tools/train.py mmdet::ssd/ssd300_coco.py --enhancer ruas --enhancer-weights lol.pt
+python tools/train.py configs/dark_face/dsfd_darkface.py --strategy hierarchical --enhancer psenet --recipe configs/…
 """
 
 from llv.utils.errors import friendly_errors
@@ -9,12 +10,13 @@ from llv.utils.errors import friendly_errors
 
 def main() -> None:
     """Read the arguments and train."""
-    from llv.engine.runner import common_arguments, read_config, train
+    from llv.engine.runner import common_arguments, read_config, strategy_arguments, train
     from llv.engine.settings import RunOptions, close_process_group
 
     parser = common_arguments(
         'Train any mm config; what it builds on (`upstream`) is trained first.'
     )
+    strategy_arguments(parser)
     parser.add_argument(
         '--resume',
         nargs='?',

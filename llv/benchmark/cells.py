@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from llv.apis import plug_enhancer
+from llv.apis.strategies import apply_strategy
 from llv.engine.settings import RunOptions, build_runner, runner_from
 from llv.engine.upstream import run_upstreams, separate_runs, upstream_digests
 from llv.evaluation.detection.curves import write_curves
@@ -28,10 +31,7 @@ from llv.utils.config import load_config
 
 from .fits import fit_control
 from .matrix import Matrix, Point
-
-_FROZEN = ('zero_shot', 'frozen')
-_TRAINED_BEFORE = ('zero_shot', 'frozen', 'hierarchical')
-_INTO = 'model.data_preprocessor.enhancer.weights'
+from .speed import measure_speed
 
 
 @dataclass(frozen=True)
@@ -105,44 +105,28 @@ def compose(matrix: Matrix, point: Point, fits: dict[str, tuple[dict | None, dic
     cfg = load_config(detector.config, own)
 
     enhancer, more = fits.get(choice.name, (choice.enhancer, {}))
-    if enhancer is not None:
-        cfg = plug_enhancer(cfg, enhancer, frozen=strategy in _FROZEN or choice.fit is not None)
-    cfg.merge_from_dict({**more, **choice.options, 'randomness.seed': seed})
-
-    links = list(cfg.get('upstream') or [])
     seeded = {**matrix.upstream_options, 'randomness.seed': seed}
-    if detector.start is not None:
-        links.append(_start(detector, seeded))
-    elif strategy == 'zero_shot':
-        links.append(dict(_link(detector.config, {**own, **seeded}), into='load_from', prefix=''))
-    if strategy in _TRAINED_BEFORE and choice.upstream is not None:
-        link = _link(choice.upstream, {**seeded, **choice.upstream_options})
-        links.append(dict(link, into=_INTO, prefix='enhancer.'))
-        cfg.model.data_preprocessor.enhancer.setdefault('weights', None)
-    cfg.upstream = links
-    if strategy == 'zero_shot':
-        for key in ('train_cfg', 'train_dataloader', 'optim_wrapper', 'param_scheduler'):
-            cfg[key] = None
-        for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):
-            cfg[key] = None
-    if strategy == 'end_to_end_scene':
-        hook = dict(type='llv.EnhancerLossHook', loss_weight=choice.scene_loss)
-        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+    if detector.start is None and strategy == 'zero_shot':
+        start_options = {**own, **seeded}
+    else:
+        start_options = {**detector.start_options, **seeded}
+    cfg = apply_strategy(
+        cfg,
+        strategy,
+        enhancer,
+        recipe=choice.upstream,
+        recipe_options={**seeded, **choice.upstream_options},
+        scene_loss=choice.scene_loss,
+        start=detector.start,
+        start_options=start_options,
+    )
+    cfg.merge_from_dict({**more, **choice.options, 'randomness.seed': seed})
     return cfg
 
 
 def draw(of: int, count: int, seed: int) -> list[int]:
     """`count` random whole numbers below `of`; those of a smaller count are among them."""
     return np.random.default_rng([seed, of]).permutation(of)[:count].tolist()
-
-
-def _start(detector: Any, seeded: dict[str, Any]) -> dict[str, Any]:
-    link = _link(detector.start, {**detector.start_options, **seeded})
-    return dict(link, into='load_from', prefix='')
-
-
-def _link(config: str, cfg_options: dict[str, Any]) -> dict[str, Any]:
-    return dict(config=config, take='checkpoint', cfg_options=cfg_options)
 
 
 def run_upstream(cell: Cell, index: int, options: RunOptions) -> None:
@@ -201,14 +185,14 @@ def measure_cell(runner: Runner, cell: Cell, matrix: Matrix) -> dict[str, Any]:
     }
     if matrix.metric not in metrics:
         raise ValueError(
-            f'`metric` of `{matrix.path}` is `{matrix.metric}`, but the evaluator of `{cell.point.arm.detector.config}` '
-            'gives ' + ', '.join(f'`{key}`' for key in metrics) + '.'
+            f'`metric` of `{matrix.path}` is `{matrix.metric}`, but its evaluator gives '
+            + ', '.join(f'`{key}`' for key in metrics)
+            + '.'
         )
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    enhancer = getattr(model.data_preprocessor, 'enhancer', None)
-    whole = sum(p.numel() for p in model.parameters())
-    part = 0 if enhancer is None else sum(p.numel() for p in enhancer.parameters())
-    record = dict(metrics=metrics, parameters=dict(enhancer=part, model=whole - part))
+    record: dict[str, Any] = dict(metrics=metrics)
+    if matrix.speed:
+        record |= measure_speed(model, next(iter(runner.test_dataloader)))
     curves = _curves(runner)
     if curves:
         write_curves(cell.folder / 'curves.json', 'pr', cell.point.title, curves)
@@ -227,14 +211,17 @@ def _curves(runner: Runner) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _quiet(file: Path):
-    """mmengine's output goes to a file."""
+def _quiet(file: Path) -> Iterator[None]:
+    """The output of a run goes to a file, also that of the loggers that are there already."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        open(file, 'a', encoding='utf-8') as stream,
-        contextlib.redirect_stdout(stream),
-        contextlib.redirect_stderr(stream),
-    ):
+    with open(file, 'a', encoding='utf-8') as stream, contextlib.ExitStack() as stack:
+        for logger in MMLogger._instance_dict.values():
+            for handler in logger.handlers:
+                if getattr(handler, 'stream', None) in (sys.stdout, sys.stderr):
+                    stack.callback(handler.setStream, handler.stream)
+                    handler.setStream(stream)
+        stack.enter_context(contextlib.redirect_stdout(stream))
+        stack.enter_context(contextlib.redirect_stderr(stream))
         yield
 
 

@@ -37,14 +37,8 @@ from typing import Any
 
 import yaml
 
-STRATEGIES = (
-    'detector_only',
-    'zero_shot',
-    'frozen',
-    'end_to_end',
-    'end_to_end_scene',
-    'hierarchical',
-)
+from llv.apis.strategies import STRATEGIES
+
 # what is fitted without training, and what it gives
 FITS = ('gain', 'mean', 'statistics')
 _KNOWN = dict(
@@ -276,7 +270,8 @@ def _arms(found: dict, detectors: dict, enhancers: dict, axes: list[Axis], where
         _check_strategy(strategy, where)
         # the product holds what makes sense: without an enhancer there is one strategy, with one all others,
         # and only what can be trained is trained
-        bare = enhancer.enhancer is None and enhancer.fit is None
+        fit = enhancer.fit and enhancer.fit['kind']
+        bare = enhancer.enhancer is None and fit in (None, 'statistics')
         if bare != (strategy == 'detector_only'):
             continue
         if enhancer.upstream is None and strategy in ('end_to_end_scene', 'hierarchical'):
@@ -286,7 +281,7 @@ def _arms(found: dict, detectors: dict, enhancers: dict, axes: list[Axis], where
             for part in (
                 detector.name if len(detectors) > 1 else '',
                 strategy,
-                '' if bare else enhancer.name,
+                '' if bare and fit is None else enhancer.name,
             )
             if part
         )
@@ -416,9 +411,7 @@ def _compare(content: Any, axes: list[Axis], where: str) -> list[dict[str, Any]]
             )
         axis = comparison.get('axis')
         if axis is not None and axis not in {known.name for known in axes}:
-            raise ValueError(
-                f'`compare.axis` of {where} is `{axis}`, which is none of its `axes`.'
-            )
+            raise ValueError(f'`compare.axis` of {where} is `{axis}`, which is none of its `axes`.')
     return comparisons
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from llv.utils.pictures import PictureError, read_picture
 from llv.visualization.report import HtmlReport, Tile
 
-from .figures import class_figures, efficiency_figure, curves_of
+from .figures import class_figures, curves_of, efficiency_figure
 from .results import ROW_KEYS, Arm, Results, folder_of, show_cell
 from .tables import Table, slice_title
 

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from llv.apis.plug import plug_enhancer
+from llv.apis.strategies import STRATEGIES, apply_strategy
 from llv.engine.settings import (
     RunOptions,
     build_runner,
@@ -66,7 +67,12 @@ def read_config(args: Namespace) -> Config:
         raise ValueError(
             f'The config `{args.config}` has no `model`; name a config of a whole run.'
         )
-    if args.enhancer is not None:
+    strategy = getattr(args, 'strategy', None)
+    if strategy is not None:
+        cfg = _with_strategy(cfg, args)
+    elif getattr(args, 'recipe', None) is not None or getattr(args, 'scene_loss', None) is not None:
+        raise ValueError('`--recipe` and `--scene-loss` belong to `--strategy`; name one.')
+    elif args.enhancer is not None:
         cfg = plug_enhancer(
             cfg, args.enhancer, weights=args.enhancer_weights, frozen=args.frozen_enhancer
         )
@@ -77,6 +83,43 @@ def read_config(args: Namespace) -> Config:
     stem = Path(cfg.filename).stem
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', stem))
     return cfg
+
+
+def strategy_arguments(parser: ArgumentParser) -> None:
+    """The arguments that put enhancer and model together in training."""
+    parser.add_argument(
+        '--strategy',
+        choices=STRATEGIES,
+        help='how the enhancer and the model of a config without one are trained together',
+    )
+    parser.add_argument(
+        '--recipe',
+        metavar='CONFIG',
+        help='config that trains the enhancer first, for `hierarchical`, `frozen` and `zero_shot`',
+    )
+    parser.add_argument(
+        '--scene-loss', type=float, metavar='LAMBDA', help='λ of `end_to_end_scene` (default: 1)'
+    )
+
+
+def _with_strategy(cfg: Config, args: Namespace) -> Config:
+    if args.frozen_enhancer:
+        raise ValueError('`--frozen-enhancer` and `--strategy` both decide; keep one of them.')
+    if args.scene_loss is not None and args.strategy != 'end_to_end_scene':
+        raise ValueError('`--scene-loss` belongs to `--strategy end_to_end_scene`.')
+    if args.recipe is not None and args.strategy in ('detector_only', 'end_to_end'):
+        raise ValueError(
+            f'`--strategy {args.strategy}` trains no enhancer first; leave `--recipe` out.'
+        )
+    return apply_strategy(
+        cfg,
+        args.strategy,
+        args.enhancer,
+        weights=args.enhancer_weights,
+        recipe=args.recipe,
+        scene_loss=1.0 if args.scene_loss is None else args.scene_loss,
+        start_options=args.cfg_options,
+    )
 
 
 def train(cfg: Config, options: RunOptions, resume: str | None = None) -> Runner:
@@ -198,11 +241,11 @@ def use_pictures(cfg: Config, folder: str) -> None:
                 'to `mmdet.DetLocalVisualizer` or `mmseg.SegLocalVisualizer`.'
             )
         cfg.visualizer = dict(type=drawers[cfg.default_scope])
-    hooks = cfg.setdefault('default_hooks', {})
+    hooks = dict(cfg.get('default_hooks') or {})
     hook = dict(type='llv.EnhancedVisualizationHook', out_dir=folder)
     if 'score_thr' in (hooks.get('visualization') or {}):
         hook['score_thr'] = hooks['visualization']['score_thr']
-    hooks['visualization'] = hook
+    cfg.default_hooks = {**hooks, 'visualization': hook}
 
 
 def use_output(cfg: Config, target: str) -> None:

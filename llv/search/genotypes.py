@@ -1,9 +1,18 @@
-"""Genotypes that were published: the operations of a distillation cell, by name.
+"""Genotypes that were published: the operations of a searched network, by name.
 
-A genotype is a sequence of seven names in the order d1, r1, d2, r2, d3, r3, d4 (distill and refine
-edges of :class:`llv.models.enhancers.distillation_cell.DistillationCell`); the names are those of
-:data:`llv.search.operations.OPERATIONS`.
+The genotype of a distillation cell is a sequence of seven names in the order d1, r1, d2, r2, d3, r3,
+d4 (distill and refine edges of
+:class:`llv.models.enhancers.distillation_cell.DistillationCell`); the names are those of
+:data:`llv.search.operations.OPERATIONS`. The genotype of a detector names the layers of its neck and
+its head, see :class:`DetectorGenotype`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from .operations import LAYERS
 
 Genotype = tuple[str, ...]
 
@@ -64,3 +73,69 @@ UNIFORM: dict[str, Genotype] = {
         ('3-2-RDC', 'resdilconv_3x3'),
     )
 }
+
+
+@dataclass(frozen=True)
+class DetectorGenotype:
+    """The layers of a searched neck and head, names of :data:`llv.search.operations.LAYERS`.
+
+    The canonical order of the 16 is that of the fields.
+
+    Attributes:
+        neck: Four extra layers, the second and the fourth of stride 2.
+        loc: Box layers of the six maps, the finest first.
+        conf: Class layers of the six maps.
+    """
+
+    neck: Genotype
+    loc: Genotype
+    conf: Genotype
+
+    def __post_init__(self) -> None:
+        for part, count in dict(neck=4, loc=6, conf=6).items():
+            names = getattr(self, part)
+            if not isinstance(names, (list, tuple)) or len(names) != count:
+                raise ValueError(
+                    f'`{part}` of a detector genotype has {count} names of layers, but got {names!r}.'
+                )
+            for name in names:
+                if name not in LAYERS:
+                    raise ValueError(
+                        f'`{part}` of a detector genotype names the layer `{name}`; '
+                        f'choose from {", ".join(LAYERS)}.'
+                    )
+            object.__setattr__(self, part, tuple(names))  # lists are what configs hold
+
+
+# detector of the journal version, searched on DARK FACE with a frozen backbone
+RUAS_DARKFACE = DetectorGenotype(
+    neck=('conv_7x7', 'conv_7x7', 'conv_7x7', 'conv_3x3'),
+    loc=('conv_7x7', *('dilconv_3x3',) * 4, 'conv_3x3'),
+    conf=('dilconv_3x3', 'conv_7x7', 'conv_7x7', 'conv_5x5', 'dilconv_5x5', 'conv_7x7'),
+)
+
+DETECTORS: dict[str, DetectorGenotype] = {'ruas-darkface': RUAS_DARKFACE}
+
+
+def detector_genotype(
+    genotype: str | Mapping[str, Genotype] | DetectorGenotype,
+) -> DetectorGenotype:
+    """The genotype of a detector from what a config may say.
+
+    Args:
+        genotype: A name of :data:`DETECTORS`, or the names of layers under ``neck``, ``loc`` and ``conf``.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if isinstance(genotype, DetectorGenotype):
+        return genotype
+    parts = [field.name for field in fields(DetectorGenotype)]
+    if isinstance(genotype, Mapping) and set(genotype) == set(parts):
+        return DetectorGenotype(**genotype)
+    if isinstance(genotype, str) and genotype in DETECTORS:
+        return DETECTORS[genotype]
+    raise ValueError(
+        f'`genotype` must be one of {", ".join(DETECTORS)} or a dict with the keys '
+        f'{", ".join(parts)}, but got {genotype!r}.'
+    )

@@ -1,13 +1,14 @@
-"""The operations an edge of a searched cell may hold, by name.
+"""The operations an edge of a searched network may hold, by name.
 
 Table I of "Learning with Nested Scene Modeling and Cooperative Architecture Search for Low-Light
-Vision", without the dilations above 2.
+Vision". The operations of a cell keep size and width (:func:`build_operation`); the layers of a neck
+or a head of a detector or a segmentor may change both (:func:`build_layer`).
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from torch import Tensor, nn
@@ -57,6 +58,14 @@ OPERATIONS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
+# Kernel size and dilation of the ten layers of high-level tasks; none is residual and none skips.
+LAYERS: dict[str, tuple[int, int]] = {
+    **{f'conv_{k}x{k}': (k, 1) for k in (1, 3, 5, 7)},
+    **{f'dilconv_{k}x{k}': (k, 2) for k in (3, 5, 7)},
+    **{f'dilconv_3x3_{dilation}': (3, dilation) for dilation in (6, 12, 18)},
+}
+
+
 def build_operation(name: str, channels: int) -> nn.Module:
     """Build an operation of the table; it has the attribute ``radius``.
 
@@ -67,8 +76,33 @@ def build_operation(name: str, channels: int) -> nn.Module:
     Raises:
         ValueError: There is no operation of that name.
     """
-    if name not in OPERATIONS:
-        close = difflib.get_close_matches(str(name), OPERATIONS, n=1)
-        hint = f'did you mean `{close[0]}`?' if close else f'choose from {", ".join(OPERATIONS)}.'
-        raise ValueError(f'There is no operation `{name}`; {hint}')
+    _check_name('operation', name, OPERATIONS)
     return OPERATIONS[name](channels)
+
+
+def build_layer(name: str, in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """Build a layer of a searched neck or head: a convolution with bias, no norm, no activation.
+
+    The zero padding is dilation * (kernel - 1) / 2, so every layer of the table gives the same size,
+    ceil(H / stride) x ceil(W / stride), and one may stand for another.
+
+    Args:
+        name: A key of :data:`LAYERS`; ``dilconv_3x3_6`` is the 3x3 convolution of dilation 6.
+        in_channels: Width of the input, (N, in_channels, H, W).
+        out_channels: Width of the result.
+        stride: Stride in both directions.
+
+    Raises:
+        ValueError: There is no layer of that name.
+    """
+    _check_name('layer', name, LAYERS)
+    kernel_size, dilation = LAYERS[name]
+    padding = dilation * (kernel_size - 1) // 2
+    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
+
+
+def _check_name(kind: str, name: str, known: Mapping[str, object]) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f'did you mean `{close[0]}`?' if close else f'choose from {", ".join(known)}.'
+        raise ValueError(f'There is no {kind} `{name}`; {hint}')

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from llv.search.operations import OPERATIONS, build_operation
+from llv.search.operations import LAYERS, OPERATIONS, build_layer, build_operation
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,56 @@ def test_unknown_name_suggests_the_nearest():
         build_operation('conv_3_3', 3)
     with pytest.raises(ValueError, match='choose from skip_connect'):
         build_operation('?', 3)
+
+
+# ------------------------------------------------- layers of high-level tasks
+
+LAYER_SHAPES = dict(
+    conv_1x1=(1, 1),
+    conv_3x3=(3, 1),
+    conv_5x5=(5, 1),
+    conv_7x7=(7, 1),
+    dilconv_3x3=(3, 2),
+    dilconv_5x5=(5, 2),
+    dilconv_7x7=(7, 2),
+    dilconv_3x3_6=(3, 6),
+    dilconv_3x3_12=(3, 12),
+    dilconv_3x3_18=(3, 18),
+)
+
+
+def test_the_ten_layers_of_table_i():
+    assert LAYERS.keys() == LAYER_SHAPES.keys()
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('name', LAYER_SHAPES)
+def test_a_layer_is_the_sum_over_its_taps(name, stride):
+    """Written out: shift the zero-padded picture, weigh it, add up, keep each stride-th pixel."""
+    size, dilation = LAYER_SHAPES[name]
+    layer = build_layer(name, 2, 3, stride)
+    images = torch.randn(2, 2, 7, 10)
+    margin = dilation * (size // 2)
+    padded = torch.zeros(2, 2, 7 + 2 * margin, 10 + 2 * margin)
+    padded[..., margin : margin + 7, margin : margin + 10] = images
+    expected = layer.bias.view(1, 3, 1, 1).expand(2, 3, 7, 10).clone()
+    for i in range(size):
+        for j in range(size):
+            di, dj = i * dilation, j * dilation
+            shifted = padded[..., di : di + 7, dj : dj + 10]
+            expected += torch.einsum('oc,nchw->nohw', layer.weight[..., i, j], shifted)
+    torch.testing.assert_close(layer(images), expected[..., ::stride, ::stride])
+
+
+@pytest.mark.parametrize('height, width', [(1, 1), (2, 5), (31, 47)])
+def test_a_stride_of_two_gives_half_the_size_rounded_up_for_every_layer(height, width):
+    for name in LAYERS:
+        out = build_layer(name, 1, 1, stride=2)(torch.zeros(1, 1, height, width))
+        assert out.shape[2:] == (-(-height // 2), -(-width // 2)), name
+
+
+def test_an_unknown_layer_suggests_the_nearest():
+    with pytest.raises(ValueError, match='no layer `dilconv_3x3_16`; did you mean `dilconv_3x3_'):
+        build_layer('dilconv_3x3_16', 1, 1)
+    with pytest.raises(ValueError, match='There is no layer `skip`; choose from conv_1x1'):
+        build_layer('skip', 1, 1)

@@ -31,12 +31,19 @@ class EnhancedVisualizationHook(Hook):
     prediction is drawn by the runner's visualizer (mmdet's or mmseg's), on the enhanced picture where
     there is one. In several processes the first one writes its share.
 
+    While it is on, every data sample holds its lit picture; metrics that keep whole samples, such as
+    those behind ``--out``, then need memory for them.
+
     Args:
         out_dir: Folder for the pictures; in it they keep their names, and their folders where they come
             from several.
         score_thr: Instances are drawn from this score on.
         draw_gt: Put the ground truth between the enhanced picture and the prediction; the test pipeline
             must load annotations.
+
+    Raises:
+        ValueError: At the start of a test if the visualizer draws no predictions or `out_dir` is the
+            folder of the test pictures; later if a picture has another size than the pipeline saw.
     """
 
     priority = 'LOW'
@@ -52,15 +59,24 @@ class EnhancedVisualizationHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Ask the preprocessors to keep the lit pictures; find the folder that all pictures share."""
-        for module in runner.model.modules():
-            if isinstance(module, EnhancedDataPreprocessor):
-                self._kept[module] = module.keep_pictures
-                module.keep_pictures = True
+        if 'out_file' not in inspect.signature(runner.visualizer.add_datasample).parameters:
+            raise ValueError(
+                f'`{type(runner.visualizer).__name__}` draws no predictions; set `visualizer` to '
+                '`mmdet.DetLocalVisualizer` or `mmseg.SegLocalVisualizer`.'
+            )
         dataset = runner.test_dataloader.dataset
         folders = {
             os.path.dirname(dataset.get_data_info(i)['img_path']) for i in range(len(dataset))
         }
         self._root = os.path.commonpath(folders)
+        if self.out_dir.resolve() == Path(self._root).resolve():
+            raise ValueError(
+                f'`{self.out_dir}` holds the test pictures themselves; choose another `out_dir`.'
+            )
+        for module in runner.model.modules():
+            if isinstance(module, EnhancedDataPreprocessor):
+                self._kept[module] = module.keep_pictures
+                module.keep_pictures = True
 
     def after_test_iter(
         self,
@@ -104,13 +120,7 @@ class EnhancedVisualizationHook(Hook):
         with TemporaryDirectory() as folder:
             file = os.path.join(folder, 'drawn.bmp')
             draw('test', picture, sample, draw_gt=self.draw_gt, out_file=file, **options)
-            drawn = cv2.imread(file)
-        if drawn is None:
-            raise ValueError(
-                f'`{type(runner.visualizer).__name__}` draws no predictions; set `visualizer` to '
-                '`mmdet.DetLocalVisualizer` or `mmseg.SegLocalVisualizer`.'
-            )
-        return drawn[..., ::-1]
+            return cv2.imread(file)[..., ::-1]
 
 
 def enhanced_picture(sample: BaseDataElement) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Dense heads that mmdet lacks or that need repair; needs mmdet."""
 
+from .dual_shot_head import DualShotHead
+from .face_head import FaceHead
 from .ssd_head import SSDHead
 
-__all__ = ['SSDHead']
+__all__ = ['DualShotHead', 'FaceHead', 'SSDHead']
