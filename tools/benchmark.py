@@ -56,11 +56,17 @@ def main() -> int:
     )
     cells = plan_cells(matrix, work_dir, options)
     started = time.monotonic()
-    failed = 0 if args.report_only else run_all(cells, matrix, options, args.workers)
-    records = [dict(record, folder=str(c.folder)) for c in cells if (record := c.record())]
+    failed = {} if args.report_only else run_all(cells, matrix, options, args.workers)
+    records = []
+    for cell in cells:
+        title, record = cell.point.title, cell.record()
+        if record is not None:
+            records.append(dict(record, folder=str(cell.folder)))
+        elif title in failed:
+            records.append(dict(cell=cell.point.cell, failed=failed[title]))
     write_report(work_dir, matrix, records)
     print(
-        f'{len(records)} of {len(cells)} cells in {work_dir / "index.html"}, '
+        f'{sum("metrics" in record for record in records)} of {len(cells)} cells in {work_dir / "index.html"}, '
         f'{(time.monotonic() - started) / 60:.1f} minutes.'
     )
     return 1 if failed else 0

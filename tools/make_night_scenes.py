@@ -1,14 +1,16 @@
-"""Write a folder of synthetic night scenes (COCO boxes, label maps, day-night pairs).
+"""Write a folder of synthetic night scenes (COCO boxes, label maps, day-night pairs), or of faces.
 
-Example:
+Examples:
     python tools/make_night_scenes.py data/night_scenes --splits train=1500 val=300 unlabelled=1000
+    python tools/make_night_scenes.py data/night_faces --faces --size 192 --format darkface coco fddb
 """
 
 import argparse
 import os
 import sys
 
-from llv.datasets.night_scenes import write_night_scenes
+from llv.datasets.night_scenes import write_night_faces, write_night_scenes
+from llv.datasets.night_scenes.face_writer import FORMATS
 
 
 def split_count(text: str) -> tuple[str, int]:
@@ -18,6 +20,15 @@ def split_count(text: str) -> tuple[str, int]:
             f'`{text}` is not of the form NAME=COUNT, for example train=1500'
         )
     return name, int(count)
+
+
+def picture_size(sides: list[int]) -> tuple[int, int]:
+    """(height, width) from one side of a square or from both."""
+    if len(sides) > 2:
+        raise ValueError(
+            f'`--size` takes the side of a square, or height and width, not {len(sides)} numbers.'
+        )
+    return sides[0], sides[-1]
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,11 +46,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--size',
-        nargs=2,
+        nargs='+',
         type=int,
-        metavar=('HEIGHT', 'WIDTH'),
-        default=(192, 192),
-        help='picture size in pixels (default: 192 192)',
+        metavar='PIXELS',
+        default=(192,),
+        help='side of square pictures, or height and width (default: 192)',
     )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
@@ -49,9 +60,22 @@ def parse_args() -> argparse.Namespace:
         help='local: lamps, exposure, colour vary; uniform: one dim light',
     )
     parser.add_argument(
+        '--faces', action='store_true', help='crowds with faces in place of objects of five classes'
+    )
+    parser.add_argument(
+        '--format',
+        nargs='+',
+        choices=FORMATS,
+        metavar='FORMAT',
+        help=f'with --faces: any of {", ".join(FORMATS)} (default: darkface coco)',
+    )
+    parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, help='processes (default: all cores)'
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.format and not args.faces:
+        parser.error('`--format` chooses how faces are written: add `--faces`.')
+    return args
 
 
 def main() -> int:
@@ -60,14 +84,17 @@ def main() -> int:
     if len(set(names)) < len(names):
         print(f'`--splits` names a split twice: {" ".join(names)}.', file=sys.stderr)
         return 1
+    write = write_night_faces if args.faces else write_night_scenes
+    formats = dict(formats=args.format) if args.format else {}
     try:
-        outcome = write_night_scenes(
+        outcome = write(
             args.root,
             dict(args.splits),
-            size=tuple(args.size),
+            size=picture_size(args.size),
             seed=args.seed,
             mode=args.mode,
             workers=args.workers,
+            **formats,
         )
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)

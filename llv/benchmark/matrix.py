@@ -242,10 +242,16 @@ def read_matrix(path: Path, seeds: list[int] | None = None) -> Matrix:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f'Two arms of {where} are called `{twice}`; give them different names.')
+    known = {
+        *names,
+        *(arm.strategy for arm in matrix.arms),
+        *(a.enhancer.name for a in matrix.arms),
+    }
     for comparison in matrix.compare:
-        if comparison['baseline'] not in names:
+        if comparison['baseline'] not in known:
             raise ValueError(
-                f'`compare.baseline` of {where} is `{comparison["baseline"]}`, which is no arm; choose from '
+                f'`compare.baseline` of {where} is `{comparison["baseline"]}`, which is no arm, strategy or enhancer; '
+                'the arms are '
                 + ', '.join(f'`{name}`' for name in names)
                 + '.'
             )

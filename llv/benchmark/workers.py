@@ -20,18 +20,18 @@ from .matrix import Matrix
 Job = tuple[str, Callable[..., Any], tuple]
 
 
-def run_all(cells: list[Cell], matrix: Matrix, options: RunOptions, workers: int) -> int:
+def run_all(cells: list[Cell], matrix: Matrix, options: RunOptions, workers: int) -> dict[str, str]:
     """Run what is missing and print what comes out.
 
-    A cell that fails is named with its reason, and the others go on.
+    What fails is named with its reason, and the others go on.
 
     Returns:
-        How many failed.
+        Reasons by the title of what failed.
     """
     missing = [cell for cell in cells if cell.record() is None]
     print(f'{matrix.title}: {len(cells) - len(missing)} of {len(cells)} cells are there.')
     failed = _run(list(_upstream_jobs(missing, options)), matrix, workers)
-    failed += _run(
+    failed |= _run(
         [(cell.point.title, run_cell, (cell, matrix, options)) for cell in missing],
         matrix,
         workers,
@@ -54,16 +54,16 @@ def _upstream_jobs(cells: list[Cell], options: RunOptions) -> Iterator[Job]:
                 )
 
 
-def _run(jobs: list[Job], matrix: Matrix, workers: int) -> int:
+def _run(jobs: list[Job], matrix: Matrix, workers: int) -> dict[str, str]:
+    started, done, failed = time.monotonic(), 0, {}
     if not jobs:
-        return 0
-    started, done, failed = time.monotonic(), 0, 0
+        return failed
     for title, result, error in _results(jobs, workers):
         done += 1
         spent = (time.monotonic() - started) / 60
         left = spent / done * (len(jobs) - done)
         if error is not None:
-            failed += 1
+            failed[title] = error
             text = f'failed: {error}'
         elif result is not None:
             text = f'{matrix.metric} {result["metrics"][matrix.metric]:.1f}'

@@ -61,7 +61,11 @@ INTO = 'model.data_preprocessor.enhancer.weights'
 
 def test_strategies_differ_in_enhancer_upstream_and_loss(plan):
     cells = plan()
-    one = {strategy: cell for (strategy, labels, seed), cell in cells.items() if (labels, seed) == (8, 0)}
+    one = {
+        strategy: cell
+        for (strategy, labels, seed), cell in cells.items()
+        if (labels, seed) == (8, 0)
+    }
     bare = one['detector_only'].cfg
     assert bare.model.data_preprocessor.type == 'mmdet.DetDataPreprocessor'
     for strategy in ('zero_shot', 'frozen', 'end_to_end', 'end_to_end_scene', 'hierarchical'):

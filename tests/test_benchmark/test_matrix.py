@@ -31,7 +31,14 @@ def read(tmp_path):
 
 
 def test_the_product_holds_the_combinations_that_make_sense(read):
-    every = ['detector_only', 'zero_shot', 'frozen', 'end_to_end', 'end_to_end_scene', 'hierarchical']
+    every = [
+        'detector_only',
+        'zero_shot',
+        'frozen',
+        'end_to_end',
+        'end_to_end_scene',
+        'hierarchical',
+    ]
     found = {(a.strategy, a.enhancer.name) for a in read(dict(strategies=every)).arms}
     assert found == {
         ('detector_only', 'none'),

@@ -311,10 +311,10 @@ def test_bigger_set_extends_a_smaller_one(written, tmp_path):
 
 
 def test_interrupted_run_is_finished(written, tmp_path, monkeypatch):
-    from llv.datasets.night_scenes import writer
+    from llv.datasets.night_scenes import folders
 
     root = tmp_path / 'killed'
-    real, calls = writer._write_atomic, []
+    real, calls = folders.write_atomic, []
 
     def dies(path, data):
         if len(calls) == 9:
@@ -323,7 +323,7 @@ def test_interrupted_run_is_finished(written, tmp_path, monkeypatch):
         calls.append(path)
         real(path, data)
 
-    monkeypatch.setattr(writer, '_write_atomic', dies)
+    monkeypatch.setattr(folders, 'write_atomic', dies)
     with pytest.raises(KeyboardInterrupt):
         write_night_scenes(root, dict(train=6, val=3), **SMALL)
     monkeypatch.undo()

@@ -118,7 +118,8 @@ def test_a_cell_that_fails_is_named_and_the_others_go_on(root, tmp_path, capsys)
     file = tmp_path / 'toy.yml'
     text = MATRIX.replace('ROOT', str(root)).replace('[2, 4]', '[2]')
     text = text.replace(
-        'arms:\n', "arms:\n  - {name: broken, options: {train_dataloader.dataset.ann_file: gone.json}}\n"
+        'arms:\n',
+        'arms:\n  - {name: broken, options: {train_dataloader.dataset.ann_file: gone.json}}\n',
     )
     file.write_text(text)
     assert run(file, '--work-dir', tmp_path / 'work') == 1

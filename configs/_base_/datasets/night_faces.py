@@ -78,6 +78,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-# CocoMetric takes the annotations from the dataset, so that a test by day needs no other evaluator.
-val_evaluator = dict(type='CocoMetric', metric='bbox')
+# Image ids and boxes by day are those by night, so this file serves a test by day, too.
+val_evaluator = dict(
+    type='CocoMetric', metric='bbox', ann_file=data_root + 'annotations/val_night.json'
+)
 test_evaluator = val_evaluator

@@ -1,5 +1,7 @@
 """Synthetic night scenes: pictures drawn by a seeded generator, not photographs."""
 
+from .face_writer import write_night_faces
+from .faces import FACES_VERSION, FaceScene, NightFaces
 from .render import (
     Conditions,
     Light,
@@ -15,10 +17,13 @@ from .writer import write_night_scenes
 
 __all__ = [
     'CLASSES',
+    'FACES_VERSION',
     'GENERATOR_VERSION',
     'PALETTE',
     'Conditions',
+    'FaceScene',
     'Light',
+    'NightFaces',
     'NightScenes',
     'Scene',
     'draw_conditions',
@@ -27,5 +32,6 @@ __all__ = [
     'render_night',
     'render_signal',
     'srgb_to_linear',
+    'write_night_faces',
     'write_night_scenes',
 ]

@@ -106,7 +106,7 @@ def illumination_map(
 
 
 def draw_lights(
-    rng: np.random.Generator, size: tuple[int, int], ambient: float
+    rng: np.random.Generator, size: tuple[int, int], ambient: float, inside: int | None = None
 ) -> tuple[Light, ...]:
     """Draw 0 to 3 lamps in the picture; with none, one outside the frame lights it from a side.
 
@@ -118,11 +118,13 @@ def draw_lights(
         rng: Source of all randomness.
         size: (H, W) in pixels.
         ambient: Ambient illumination in units of normal light.
+        inside: Number of lamps in the picture; None draws it.
     """
     height, width = size
     short = min(size)
     best, best_span = (), 0.0
-    inside = int(rng.integers(0, 4))
+    if inside is None:
+        inside = int(rng.integers(0, 4))
     for _ in range(100):
         lights = []
         for _ in range(max(inside, 1)):

@@ -1,12 +1,11 @@
 """Seeded synthetic scenes, each as a day and a night picture with the same boxes and label map."""
 
-import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
+from .painting import LUMA, background, log_uniform, stream, texture, tint
 from .render import DAY, MODES, Conditions, draw_conditions, render_night
 from .shapes import CLASS_SHAPES, DISTRACTOR_SHAPES, Outline
 
@@ -22,7 +21,6 @@ MAX_TILT = np.deg2rad(20)
 DIAMETER = (22 / 192, 84 / 192)
 REFLECTANCE = (0.02, 0.9)
 _PLACEMENT_TRIES = 12
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 @dataclass(frozen=True)
@@ -48,90 +46,13 @@ class Scene:
     conditions: Conditions
 
 
-def _stream(*key: Any) -> np.random.Generator:
-    """A generator that depends on the key alone: no global state, no hash seed of Python."""
-    digest = hashlib.sha256(repr(key).encode()).digest()
-    return np.random.default_rng(np.random.SeedSequence(list(np.frombuffer(digest, '<u4'))))
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _tint(rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Channel factors of a random colour with luminance 1, float32 (3,)."""
-    factors = np.exp(rng.normal(0, strength, 3)).astype(np.float32)
-    return factors / (factors @ _LUMA)
-
-
-def _smooth_noise(
-    rng: np.random.Generator, size: tuple[int, int], cells: float, channels: int = 1
-) -> np.ndarray:
-    """Random field with about `cells` bumps along the short side, float32 (H, W[, channels])."""
-    step = min(size) / cells
-    grid = [int(np.ceil(side / step)) + 3 for side in size]
-    field = rng.standard_normal((*grid, channels), np.float32)
-    enlarged = cv2.resize(
-        field, (round(grid[1] * step), round(grid[0] * step)), interpolation=cv2.INTER_CUBIC
-    )
-    margin = int(step)
-    return enlarged[margin : margin + size[0], margin : margin + size[1]]
-
-
-def _stripes(u: np.ndarray, v: np.ndarray, rng: np.random.Generator, period: float) -> np.ndarray:
-    """Sine wave of amplitude 1 in a random direction; `period` in the units of u and v."""
-    angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
-    wave = (u * np.cos(angle) + v * np.sin(angle)) * (2 * np.pi / period) + phase
-    return np.sin(wave.astype(np.float32))
-
-
-def _background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Textured ground, linear reflectance, float32 (H, W, 3): octaves, gradient, steps, stripes."""
-    short = min(size)
-    v, u = np.meshgrid(*(np.arange(side, dtype=np.float32) / short for side in size), indexing='ij')
-    log = np.zeros(size, np.float32)
-    strength = rng.uniform(0.12, 0.28)
-    for cells in (2, 4, 8, 16, 32):
-        log += strength * cells**-0.35 * _smooth_noise(rng, size, min(cells, short / 3))
-    angle = rng.uniform(0, 2 * np.pi)
-    log += rng.uniform(0, 0.7) * (u * np.cos(angle) + v * np.sin(angle))
-    for _ in range(2):  # walls and floors: half-planes that are darker, with or without stripes
-        angle = rng.uniform(0, 2 * np.pi)
-        offset = rng.uniform(0.2, 0.8) * (np.cos(angle) * u[-1, -1] + np.sin(angle) * v[-1, -1])
-        side = np.clip((u * np.cos(angle) + v * np.sin(angle) - offset) * short + 0.5, 0, 1)
-        log -= rng.uniform(0, 0.6) * side
-        log += (
-            side
-            * rng.choice([0, rng.uniform(0.05, 0.2)])
-            * _stripes(u, v, rng, rng.uniform(6, 24) / 192)
-        )
-    log += np.log(_log_uniform(rng, 0.12, 0.32)) - log.mean()
-    chroma = 0.1 * _smooth_noise(rng, size, 3, channels=3)
-    ground = np.exp(log[..., None] + chroma) * _tint(rng, 0.12)
-    return np.clip(ground, 0.04, 0.6).astype(np.float32)
-
-
-def _texture(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Log-reflectance pattern inside an object, independent of its class, float32 like u."""
-    kind = rng.integers(0, 4)
-    strength = rng.uniform(0.05, 0.18)
-    if kind == 0:
-        return np.zeros_like(u)
-    if kind == 1:
-        return strength * _stripes(u, v, rng, rng.uniform(0.4, 0.9))
-    if kind == 2:
-        period = rng.uniform(0.5, 0.9)
-        return strength * _stripes(u, v, rng, period) * _stripes(u, v, rng, period)
-    return strength * rng.standard_normal(u.shape, np.float32)
-
-
 class _Canvas:
     """Reflectance and instance map of one scene; later objects cover earlier ones."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
         self.rng = rng
         self.size = size
-        self.reflectance = _background(rng, size)
+        self.reflectance = background(rng, size)
         self.instances = np.zeros(size, np.int32)  # 0 ground, object k: k + 1 in order of placement
         self.full_area: list[int] = []  # pixels of each whole object, also those out of the picture
         self.classes: list[int] = []  # -1 for a distractor
@@ -139,7 +60,7 @@ class _Canvas:
     def place(self, outline: Outline, class_index: int) -> bool:
         """Paint an object where it and every class object under it stay visible enough."""
         rng = self.rng
-        radius = 0.5 * _log_uniform(rng, *DIAMETER) * min(self.size)
+        radius = 0.5 * log_uniform(rng, *DIAMETER) * min(self.size)
         reach = int(np.ceil(radius)) + 1
         shift_y, shift_x = rng.uniform(-0.5, 0.5, 2)
         v, u = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32) / np.float32(
@@ -168,7 +89,7 @@ class _Canvas:
         self.full_area.append(int(mask.sum()))
         self.classes.append(class_index)
         self.instances[outer][mask[inner]] = len(self.classes)
-        self._paint(cover[inner], outer, _texture(rng, u, v)[inner])
+        self._paint(cover[inner], outer, texture(rng, u, v)[inner])
         return True
 
     def _leaves_all_visible(self, mask: np.ndarray, window: tuple[slice, slice], area: int) -> bool:
@@ -185,15 +106,15 @@ class _Canvas:
         """Blend in a colour that differs from what lies around and below by a factor."""
         rng = self.rng
         below = self.reflectance[window]
-        near = float((below @ _LUMA).mean())
-        factor = _log_uniform(rng, 2.2, 3.6)
+        near = float((below @ LUMA).mean())
+        factor = log_uniform(rng, 2.2, 3.6)
         brighter = rng.random() < 0.5
         if near * factor > 0.85:
             brighter = False
         elif near / factor < 0.025:
             brighter = True
         luminance = near * factor if brighter else near / factor
-        colour = luminance * _tint(rng, 0.2) * np.exp(texture)[..., None]
+        colour = luminance * tint(rng, 0.2) * np.exp(texture)[..., None]
         colour = np.clip(colour, *REFLECTANCE)
         below += cover[..., None] * (colour - below)
 
@@ -251,9 +172,9 @@ class NightScenes:
         if index < 0:
             raise IndexError(f'`index` is 0 or more, not {index}: the sequence has no end.')
         key = (GENERATOR_VERSION, self.seed, self.split, int(index), *self.size)
-        canvas = self._compose(_stream('scene', *key))
-        day = render_night(canvas.reflectance, _stream('day', *key), DAY)
-        night_rng = _stream('night', *key, self.mode)
+        canvas = self._compose(stream('scene', *key))
+        day = render_night(canvas.reflectance, stream('day', *key), DAY)
+        night_rng = stream('night', *key, self.mode)
         conditions = draw_conditions(night_rng, self.size, self.mode)
         night = render_night(canvas.reflectance, night_rng, conditions)
         return Scene(day, night, *self._annotate(canvas), conditions)

@@ -1,33 +1,19 @@
 """Night scenes on disk, in folders that mmdet's, mmseg's and paired-enhancement datasets read."""
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from .folders import check_root, check_splits, write_all, write_json, write_picture
 from .scene import CLASSES, GENERATOR_VERSION, NightScenes, Scene
 
 LAYOUT = ('day', 'night', 'labels')
-
-
-def _write_atomic(path: Path, data: bytes) -> None:
-    """A killed run leaves `*.part` files, which no dataset reads and the next run overwrites."""
-    part = path.with_name(path.name + '.part')
-    part.write_bytes(data)
-    os.replace(part, path)
-
-
-def _write_json(path: Path, content: Any) -> None:
-    _write_atomic(path, (json.dumps(content, indent=1) + '\n').encode())
 
 
 def fingerprint(size: tuple[int, int], mode: str) -> str:
@@ -50,26 +36,10 @@ def _write_scene(index: int, folder: Path, scenes: NightScenes) -> dict[str, Any
     cv2.setNumThreads(1)
     scene: Scene = scenes[index]
     for part, pixels in zip(LAYOUT, (scene.day, scene.night, scene.label_map), strict=True):
-        path = folder / part / _names(index)
-        if not path.exists():
-            bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
-            _, data = cv2.imencode('.png', bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-            _write_atomic(path, data.tobytes())
+        write_picture(folder / part / _names(index), pixels)
     return dict(
         boxes=scene.boxes.tolist(), labels=scene.labels.tolist(), night=scene.conditions.to_dict()
     )
-
-
-def _records(
-    count: int, folder: Path, scenes: NightScenes, workers: int
-) -> Iterator[dict[str, Any]]:
-    job = partial(_write_scene, folder=folder, scenes=scenes)
-    if workers <= 1:
-        yield from map(job, range(count))
-        return
-    # spawn: a forked child may inherit locks held by the threads of OpenCV or torch
-    with ProcessPoolExecutor(workers, mp_context=get_context('spawn')) as pool:
-        yield from pool.map(job, range(count), chunksize=16)
 
 
 def coco_annotations(
@@ -120,39 +90,6 @@ def _is_complete(root: Path, splits: Mapping[str, int]) -> bool:
     return True
 
 
-def _check_root(root: Path, settings: dict[str, Any], splits: Mapping[str, int]) -> dict[str, Any]:
-    """The `dataset.json` of an earlier run that this one may extend, or an empty dict."""
-    record = root / 'dataset.json'
-    if not record.exists():
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise FileExistsError(
-                f'`{root}` exists and holds no night scenes (no dataset.json): choose another one.'
-            )
-        return {}
-    try:
-        earlier = json.loads(record.read_text())
-        there = dict(earlier['settings'])
-        counts = dict(earlier['splits'])
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(
-            f'`{record}` cannot be read as the record of a night-scenes folder: '
-            'remove the folder or choose another.'
-        ) from None
-    for name, value in settings.items():
-        if there.get(name) != value:
-            raise FileExistsError(
-                f'`{root}` holds night scenes with {name}={there.get(name)}, not {value}: '
-                'choose another folder or remove it.'
-            )
-    for split, count in splits.items():
-        if counts.get(split, 0) > count:
-            raise FileExistsError(
-                f'`{root}` already holds {counts[split]} scenes in `{split}`, more than the '
-                f'{count} asked for: choose another folder or ask for at least as many.'
-            )
-    return earlier
-
-
 def write_night_scenes(
     root: str | os.PathLike,
     splits: Mapping[str, int],
@@ -189,15 +126,7 @@ def write_night_scenes(
         ValueError: if an argument is out of range.
     """
     root = Path(root)
-    for split, count in splits.items():
-        if not split.isidentifier() or split == 'annotations':
-            raise ValueError(
-                f'`{split}` is no name for a split: use letters, digits and underscores.'
-            )
-        if count < 1:
-            raise ValueError(f'`splits` needs at least one scene in `{split}`, not {count}.')
-    if not splits:
-        raise ValueError('`splits` names no split: give one such as train=1500.')
+    check_splits(splits)
     size = NightScenes(size, seed, mode).size
     settings = dict(
         seed=seed,
@@ -206,7 +135,7 @@ def write_night_scenes(
         generator_version=GENERATOR_VERSION,
         fingerprint=fingerprint(size, mode),
     )
-    earlier = _check_root(root, settings, splits)
+    earlier = check_root(root, settings, splits)
     counts = earlier.get('splits', {}) | dict(splits)
     if earlier.get('complete') and counts == earlier['splits'] and _is_complete(root, counts):
         return 'already there'
@@ -219,24 +148,18 @@ def write_night_scenes(
         classes=list(CLASSES),
         complete=False,
     )
-    _write_json(root / 'dataset.json', record)
+    write_json(root / 'dataset.json', record)
     for split, count in counts.items():
         for part in LAYOUT:
             (root / split / part).mkdir(parents=True, exist_ok=True)
-        scenes = NightScenes(size, seed, mode, split)
-        records = list(
-            tqdm(
-                _records(count, root / split, scenes, workers),
-                desc=split,
-                total=count,
-                unit='scene',
-                disable=not progress,
-            )
+        job = partial(
+            _write_scene, folder=root / split, scenes=NightScenes(size, seed, mode, split)
         )
+        records = write_all(job, split, count, workers, progress)
         for light in ('day', 'night'):
-            _write_json(
+            write_json(
                 root / 'annotations' / f'{split}_{light}.json',
                 coco_annotations(records, size, with_conditions=light == 'night'),
             )
-    _write_json(root / 'dataset.json', record | dict(complete=True))
+    write_json(root / 'dataset.json', record | dict(complete=True))
     return 'written'

@@ -1,10 +1,12 @@
-"""Pipeline transforms for training enhancers."""
+"""Pipeline transforms that need no mmdet: for training enhancers, and for darkening any data set."""
 
 from .enhance import EnhanceImage
 from .formatting import PackEnhancementInputs
 from .geometry import RandomCrop, RandomFlips
 from .loading import LoadPicture, LoadReference
+from .render_exposure import RenderExposure
 from .resize import EnlargeToMultiple, ResizePair, ScaleSide
+from .synthetic_low_light import SyntheticLowLight
 
 __all__ = [
     'EnhanceImage',
@@ -14,6 +16,8 @@ __all__ = [
     'PackEnhancementInputs',
     'RandomCrop',
     'RandomFlips',
+    'RenderExposure',
     'ResizePair',
     'ScaleSide',
+    'SyntheticLowLight',
 ]
