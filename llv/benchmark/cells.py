@@ -23,6 +23,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from llv.apis.strategies import apply_strategy
+from llv.engine.hooks import EnhancedVisualizationHook
 from llv.engine.settings import RunOptions, build_runner, runner_from
 from llv.engine.upstream import run_upstreams, separate_runs, upstream_digests
 from llv.evaluation.detection.curves import write_curves
@@ -167,8 +168,9 @@ def run_cell(cell: Cell, matrix: Matrix, options: RunOptions) -> dict[str, Any]:
     record['minutes'] = round((time.monotonic() - started) / 60, 3)
     record = dict(cell=cell.point.cell, config=cell.digest, **record)
     # the figures stay; what could be trained again would fill disks
-    for file in (*cell.folder.glob('iter_*.pth'), *cell.folder.glob('epoch_*.pth')):
-        file.unlink()
+    for pattern in ('iter_*.pth', 'epoch_*.pth', 'last_checkpoint'):
+        for file in cell.folder.glob(pattern):
+            file.unlink()
     part = cell.folder / 'result.json.part'
     part.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
     os.replace(part, cell.folder / 'result.json')
@@ -176,7 +178,11 @@ def run_cell(cell: Cell, matrix: Matrix, options: RunOptions) -> dict[str, Any]:
 
 
 def measure_cell(runner: Runner, cell: Cell, matrix: Matrix) -> dict[str, Any]:
-    """Test a runner's model and measure its size."""
+    """Test a runner's model, measure its size and speed, and draw some pictures at the first seed."""
+    pictures = cell.folder / 'pictures'
+    if matrix.pictures and cell.point.seed == matrix.seeds[0]:
+        hook = EnhancedVisualizationHook(pictures, draw_gt=False, count=matrix.pictures)
+        runner.register_hook(hook)
     found = runner.test()
     metrics = {
         key.rpartition('/')[2]: matrix.scale * float(value)
@@ -197,6 +203,9 @@ def measure_cell(runner: Runner, cell: Cell, matrix: Matrix) -> dict[str, Any]:
     if curves:
         write_curves(cell.folder / 'curves.json', 'pr', cell.point.title, curves)
         record['curves'] = 'curves.json'
+    if pictures.is_dir():
+        files = sorted(file for file in pictures.rglob('*') if file.is_file())
+        record['pictures'] = [file.relative_to(cell.folder).as_posix() for file in files]
     return record
 
 

@@ -251,9 +251,7 @@ def read_matrix(path: Path, seeds: list[int] | None = None) -> Matrix:
         if comparison['baseline'] not in known:
             raise ValueError(
                 f'`compare.baseline` of {where} is `{comparison["baseline"]}`, which is no arm, strategy or enhancer; '
-                'the arms are '
-                + ', '.join(f'`{name}`' for name in names)
-                + '.'
+                'the arms are ' + ', '.join(f'`{name}`' for name in names) + '.'
             )
     return matrix
 

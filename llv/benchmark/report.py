@@ -58,12 +58,11 @@ def write_report(
         'seeds': results.seeds,
         'yaml': matrix.text,
     }
-    baseline = (matrix.compare or {}).get('baseline')
-    shown = _tables(results, baseline, (matrix.compare or {}).get('axis'))
+    shown = _tables(results, matrix.compare)
     page = build_page(results, matrix.title, about, shown)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / 'results.csv', _csv(results))
-    _write(folder / 'results.json', _json(results, matrix.title, about, baseline))
+    _write(folder / 'results.json', _json(results, matrix, about))
     _write(folder / 'results.md', _markdown(results, matrix.title, about, shown))
     page.write(folder / 'index.html')
     return results
@@ -85,12 +84,12 @@ def describe_machine() -> dict[str, str]:
     return {**facts, 'PyTorch': torch.__version__, 'llv': __version__}
 
 
-def _tables(results: Results, baseline: str | None, axis: str | None) -> list[tables.Table]:
+def _tables(results: Results, comparisons: Sequence[Mapping[str, Any]]) -> list[tables.Table]:
     found: list[tables.Table | None] = [tables.main_table(results), tables.missing_table(results)]
-    if baseline is not None:
-        found.append(tables.difference_table(results, baseline))
-        if axis is not None:
-            found.append(tables.amount_table(results, baseline, axis))
+    for comparison in comparisons:
+        found.append(tables.difference_table(results, comparison['baseline']))
+        if comparison.get('axis') is not None:
+            found.append(tables.amount_table(results, **comparison))
     found += [
         tables.class_table(results),
         tables.other_metrics_table(results),
@@ -146,12 +145,7 @@ def _csv(results: Results) -> str:
     return text.getvalue()
 
 
-def _json(
-    results: Results,
-    title: str,
-    about: Mapping[str, Any],
-    baseline: str | None,
-) -> str:
+def _json(results: Results, matrix: Matrix, about: Mapping[str, Any]) -> str:
     rows, differences = [], []
     for arm in results.arms:
         for column in results.columns:
@@ -161,13 +155,15 @@ def _json(
             head = dict(arm=arm.name, detector=arm.detector, axes=axes)
             found = results.estimate(arm, column)
             rows.append({**head, 'cells': len(place), **(vars(found) if found else {'count': 0})})
-            against = None if baseline is None else results.baseline(baseline, arm.detector)
-            if against not in (None, arm):
+            for comparison in matrix.compare:
+                against = results.baseline(comparison['baseline'], arm.detector)
+                if against in (None, arm):
+                    continue
                 found = results.difference(arm, against, column)
                 if found is not None:
                     differences.append({**head, 'baseline': against.name, **vars(found)})
     content = dict(
-        title=title,
+        title=matrix.title,
         metric=results.metric,
         **about,
         rows=rows,

@@ -40,7 +40,7 @@ def matrix_of(folder, arms=None, axes=None, **changes):
         ],
         axes=[Axis('labels', {n: {} for n in AMOUNTS})] if axes is None else axes,
         seeds=list(SEEDS),
-        compare=dict(baseline='direct', axis='labels'),
+        compare=[dict(baseline='direct', axis='labels')],
     )
     return Matrix(path, **{**settings, **changes})
 
@@ -251,7 +251,7 @@ def two_segmentors():
 def test_segmentation_records_have_their_classes_too(tmp_path):
     # the baseline is named by its enhancer, which has an arm on each segmentor
     matrix = matrix_of(
-        tmp_path, two_segmentors(), [], metric='mIoU', seeds=[0], compare=dict(baseline='none')
+        tmp_path, two_segmentors(), [], metric='mIoU', seeds=[0], compare=[dict(baseline='none')]
     )
     records = [
         dict(cell=cell, metrics={'mIoU': 0.5 + k / 100, 'aAcc': 0.9, 'IoU.road': 0.75})
@@ -274,7 +274,7 @@ def test_segmentation_records_have_their_classes_too(tmp_path):
 
 def test_a_detector_without_the_baseline_is_named(tmp_path):
     matrix = matrix_of(
-        tmp_path, two_segmentors(), [], seeds=[0], compare=dict(baseline='pspnet none')
+        tmp_path, two_segmentors(), [], seeds=[0], compare=[dict(baseline='pspnet none')]
     )
     records = [dict(cell=cell, metrics=dict(AP50=1.0)) for cell in cells_of(matrix)]
     write_report(tmp_path, matrix, records)
@@ -387,7 +387,7 @@ def test_mistakes_are_told(tmp_path, wrong, sentence):
     if wrong == 'elsewhere':
         records = [record(dict(cell, detector='large'))]
     if wrong == 'baseline':
-        matrix = matrix_of(tmp_path, two_segmentors(), compare=dict(baseline='frozen'))
+        matrix = matrix_of(tmp_path, two_segmentors(), compare=[dict(baseline='frozen')])
         records = []
     with pytest.raises(ValueError, match=sentence):
         write_report(folder, matrix, records)

@@ -41,7 +41,7 @@ def test_user_errors_are_one_sentence(tmp_path, call_tool, trained):
         ([tmp_path / 'gone.pth'], 'gone.pth'),
         ([evil], 'refused'),
         ([checkpoint, '--tta'], '`tta_model`'),
-        ([checkpoint, '--show-dir', tmp_path], '`default_hooks.visualization`'),
+        ([checkpoint, '--show-dir', tmp_path], '`visualizer`'),
         ([checkpoint, '--out', tmp_path / 'x.txt'], '.pkl'),
         ([checkpoint, '--cfg-options', 'test_cfg=None'], 'no test set'),
     ]
@@ -139,10 +139,12 @@ def test_own_tta_of_the_config_is_used():
 
 def test_pictures_and_output():
     cfg = detector()
+    cfg.default_hooks.visualization.score_thr = 0.6
     use_pictures(cfg, 'shown')
     assert cfg.default_hooks.visualization == dict(
-        type='DetVisualizationHook', draw=True, test_out_dir='shown'
+        type='llv.EnhancedVisualizationHook', out_dir='shown', score_thr=0.6
     )
+    assert cfg.visualizer == dict(type='mmdet.DetLocalVisualizer')
     use_output(cfg, 'out.pkl')
     assert [metric.type for metric in cfg.test_evaluator] == ['CocoMetric', 'mmdet.DumpDetResults']
     cfg = Config(dict(default_scope='mmseg', test_evaluator=dict(type='IoUMetric')))

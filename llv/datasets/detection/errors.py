@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from os import PathLike
 
 
@@ -31,3 +32,18 @@ class DatasetNotFoundError(FileNotFoundError):
             f'the folder should hold {layout}; get the data from {home}, or correct '
             '`data_root`, `ann_file` and `data_prefix`.'
         )
+
+
+def nearest(name: str, options: Sequence[str]) -> str:
+    """``, nearest is `x` `` or nothing: a hint to end an error message with."""
+    lower = {option.lower(): option for option in reversed(options)}  # of equals the first wins
+    found = difflib.get_close_matches(str(name).lower(), lower, n=1)
+    return f', nearest is `{lower[found[0]]}`' if found else ''
+
+
+def listing(names: Iterable[str], limit: int = 10) -> str:
+    """The first names in backticks."""
+    names = list(names)
+    return ', '.join(f'`{name}`' for name in names[:limit]) + (
+        ', ...' if len(names) > limit else ''
+    )

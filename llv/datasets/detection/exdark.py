@@ -3,19 +3,17 @@ authors publish it."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmdet.datasets import BaseDetDataset, CocoDataset
-from mmengine.logging import print_log
+from mmdet.datasets import CocoDataset
 
-from llv.datasets.splits import EXDARK_PROTOCOLS, exdark_subset, read_split_file
+from llv.datasets.splits import EXDARK_PROTOCOLS, exdark_subset
 from llv.registry import DATASETS
 
-from .errors import DatasetNotFoundError
+from .errors import DatasetNotFoundError, listing, nearest
 from .exdark_files import (
     EXDARK_CLASSES,
     EXDARK_LIGHTS,
@@ -23,12 +21,13 @@ from .exdark_files import (
     Box,
     Entry,
     find_files,
-    nearest,
     pick_file,
     read_boxes,
     read_list,
 )
 from .image_sizes import ImageSize, read_image_sizes
+from .native import NativeDetDataset, chosen, chosen_part, warn
+from .repairs import Repairs, tidy_box
 
 _LAYOUT = (
     '`imageclasslist.txt`, `images/<Class>/` and `annotations/<Class>/` (the two official archives '
@@ -41,7 +40,7 @@ _HOME = (
 
 
 @DATASETS.register_module()
-class ExDarkDataset(BaseDetDataset):
+class ExDarkDataset(NativeDetDataset):
     """ExDark in its official files, without conversion::
 
         data/ExDark/
@@ -53,11 +52,12 @@ class ExDarkDataset(BaseDetDataset):
     agree with the list. A box's class is the one of its annotation line, not of the folder. Boxes
     (left, top, width, height, taken as zero-based pixels) become corners ``x1, y1, x2, y2`` clipped
     to the picture; those without area are dropped. One line in the log counts all repairs, and
-    :attr:`repairs` holds the numbers. Files are read from the local disk.
+    :attr:`repairs` holds them with file and line. Files are read from the local disk.
 
     A record holds ``img_path``, ``img_id`` (the running number of the name), ``height``, ``width``,
     ``instances`` (``bbox``, ``bbox_label``, ``ignore_flag`` 0) and, for one's own grouping,
-    ``name``, ``folder``, ``light`` and ``indoor``.
+    ``name``, ``folder``, ``light``, ``indoor`` and ``split`` (the list's own column: 1 train, 2 val,
+    3 test).
 
     A COCO detector is measured as it is with
     ``metainfo=dict(classes=CocoDataset.METAINFO['classes'])``: labels then are COCO's
@@ -123,41 +123,17 @@ class ExDarkDataset(BaseDetDataset):
         filter_cfg: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if protocol is not None:
-            (protocol,) = _chosen('protocol', protocol, EXDARK_PROTOCOLS)
-            if split_file is not None:
-                raise ValueError(
-                    '`protocol` and `split_file` both choose the pictures: give one of them.'
-                )
-            if subset is None:
-                raise ValueError(
-                    f'`protocol` `{protocol}` needs a `subset`: '
-                    f'{_listing(EXDARK_PROTOCOLS[protocol])}.'
-                )
-            subset = _chosen('subset', subset, EXDARK_PROTOCOLS[protocol])
-        elif subset is not None:
-            raise ValueError(
-                f'`subset` `{subset}` needs a `protocol`: {_listing(EXDARK_PROTOCOLS)}.'
-            )
-        if missing not in ('raise', 'skip'):
-            raise ValueError(f"`missing` must be 'raise' or 'skip', got `{missing}`.")
-        unknown = set(filter_cfg or ()) - {'filter_empty_gt', 'min_size'}
-        if unknown:
-            raise ValueError(
-                '`filter_cfg` knows `filter_empty_gt` and `min_size`, not '
-                f'{_listing(sorted(unknown))}.'
-            )
+        protocol, subset = chosen_part(protocol, subset, split_file, EXDARK_PROTOCOLS)
         self.protocol = protocol
         self.subset: list[str] | None = subset
         self.seed = seed
         self.split_file = split_file
-        self.light = None if light is None else _chosen('light', light, EXDARK_LIGHTS)
+        self.light = None if light is None else chosen('light', light, EXDARK_LIGHTS)
         self.indoor = indoor
-        self.folders = None if folders is None else _chosen('folders', folders, EXDARK_CLASSES)
-        self.missing = missing
+        self.folders = None if folders is None else chosen('folders', folders, EXDARK_CLASSES)
         self.apply_exif = apply_exif
-        self.repairs = dict(clipped=0, dropped=0, skipped=0)
         super().__init__(
+            missing=missing,
             ann_file=ann_file,
             data_prefix={'img': 'images', 'ann': 'annotations', **(data_prefix or {})},
             filter_cfg=filter_cfg,
@@ -179,7 +155,7 @@ class ExDarkDataset(BaseDetDataset):
         if absent:
             raise DatasetNotFoundError('ExDark', self.data_root, absent, _LAYOUT, _HOME)
 
-        self.repairs = dict(clipped=0, dropped=0, skipped=0)
+        self.repairs = Repairs()
         labels = self._labels()
         every = read_list(self.ann_file)
         entries = self._select(every)
@@ -200,35 +176,11 @@ class ExDarkDataset(BaseDetDataset):
                 folder=entry.folder,
                 light=entry.light,
                 indoor=entry.indoor,
+                split=entry.split,
             )
-            if self.return_classes:
-                record.update(
-                    text=self.metainfo['classes'],
-                    caption_prompt=self.caption_prompt,
-                    custom_entities=True,
-                )
-            records.append(record)
+            records.append(self.with_text(record))
         self._report(records, turned)
         return records
-
-    def filter_data(self) -> list[dict]:
-        """Apply ``filter_cfg`` in training; a test keeps every picture."""
-        if self.test_mode or not self.filter_cfg:
-            return self.data_list
-        filter_empty = self.filter_cfg.get('filter_empty_gt', False)
-        min_size = self.filter_cfg.get('min_size', 0)
-        kept = [
-            record
-            for record in self.data_list
-            if (record['instances'] or not filter_empty)
-            and min(record['width'], record['height']) >= min_size
-        ]
-        if not kept:
-            raise ValueError(
-                f'`filter_cfg` {self.filter_cfg} leaves none of the {len(self.data_list)} '
-                'pictures: loosen it.'
-            )
-        return kept
 
     def _labels(self) -> dict[str, int]:
         """ExDark's class names to labels of ``metainfo['classes']``, which may be ExDark's or
@@ -249,27 +201,28 @@ class ExDarkDataset(BaseDetDataset):
 
     def _select(self, every: list[Entry]) -> list[Entry]:
         """The entries of protocol or split file that pass the filters."""
-        chosen: set[str] | None = None
+        wanted: set[str] | None = None
         if self.split_file is not None:
-            chosen = self._read_split(every)
+            known = (entry.stem.lower() for entry in every)
+            wanted = self.read_split(self.split_file, known, self.ann_file)
         elif self.protocol is not None:
             stems = [entry.stem for entry in every]
             columns = [entry.split for entry in every]
-            chosen = set()
+            wanted = set()
             for subset in self.subset:
                 part = exdark_subset(self.protocol, subset, stems, columns, self.seed)
                 expected = EXDARK_PROTOCOLS[self.protocol][subset]
                 if len(part) != expected:
-                    _warn(
+                    warn(
                         f'`{self.protocol}` {subset} has {len(part)} pictures instead of '
                         f'{expected}, because `{self.ann_file}` is not the complete official list: '
                         'results are not comparable.'
                     )
-                chosen |= part
+                wanted |= part
         entries = [
             entry
             for entry in every
-            if (chosen is None or entry.stem.lower() in chosen)
+            if (wanted is None or entry.stem.lower() in wanted)
             and (self.light is None or entry.light in self.light)
             and (self.indoor is None or entry.indoor == self.indoor)
             and (self.folders is None or entry.folder in self.folders)
@@ -280,19 +233,6 @@ class ExDarkDataset(BaseDetDataset):
                 '`light`, `indoor` and `folders`: loosen them.'
             )
         return entries
-
-    def _read_split(self, every: list[Entry]) -> set[str]:
-        path = self.split_file
-        if not os.path.isfile(path) and self.data_root:
-            path = os.path.join(self.data_root, path)
-        lines = read_split_file(path)
-        unknown = [stem for stem in lines if stem not in {entry.stem.lower() for entry in every}]
-        if unknown:
-            raise ValueError(
-                f'{path}:{lines[unknown[0]]}: {_listing(unknown)} not in `{self.ann_file}` '
-                f'({len(unknown)} in all): remove these lines or use the list they belong to.'
-            )
-        return set(lines)
 
     def _locate(
         self, every: list[Entry], entries: list[Entry], images: Path, annotations: Path
@@ -308,10 +248,12 @@ class ExDarkDataset(BaseDetDataset):
                 for file in files
                 if key not in names or (len(files) > 1 and file.name != names[key])
             ]
+            for name in extra:
+                self.repairs.add('not listed', name, f'not in `{self.ann_file}` and not used')
             if extra:
-                _warn(
+                warn(
                     f'{len(extra)} {what} are not in `{self.ann_file}` and are not used: '
-                    f'{_listing(extra)}.'
+                    f'{listing(extra)}.'
                 )
 
         problems: dict[str, list[str]] = {}
@@ -333,24 +275,8 @@ class ExDarkDataset(BaseDetDataset):
             else:
                 complete.append((entry, image, annotation, size))
 
-        if problems:
-            skipped = len(entries) - len(complete)
-            details = '; '.join(
-                f'{len(names)} {what}: {_listing(names)}' for what, names in problems.items()
-            )
-            message = (
-                f'{skipped} of {len(entries)} pictures of ExDark in `{self.data_root}` are '
-                f'incomplete ({details})'
-            )
-            if self.missing == 'raise':
-                raise FileNotFoundError(
-                    f"{message}: unpack both official archives again, or pass `missing='skip'` "
-                    'to go on without them.'
-                )
-            if not complete:
-                raise FileNotFoundError(f'{message}: nothing is left to read.')
-            _warn(f"{message}; they are skipped (`missing='skip'`), so results are not comparable.")
-            self.repairs['skipped'] = skipped
+        remedy = 'unpack both official archives again'
+        self.settle_incomplete('ExDark', problems, len(entries), len(complete), remedy)
         return complete
 
     def _instances(
@@ -361,22 +287,20 @@ class ExDarkDataset(BaseDetDataset):
             if box.name not in labels:
                 continue
             corners = (box.left, box.top, box.left + box.width, box.top + box.height)
-            bbox = [
-                min(max(value, 0.0), float(limit))
-                for value, limit in zip(corners, (width, height) * 2, strict=True)
-            ]
-            if bbox[2] <= bbox[0] or bbox[3] <= bbox[1]:
-                self.repairs['dropped'] += 1
+            bbox = tidy_box(corners, width, height, box.where, self.repairs)
+            if bbox is None:
                 continue
-            self.repairs['clipped'] += bbox != list(corners)
-            instances.append(dict(bbox=bbox, bbox_label=labels[box.name], ignore_flag=0))
+            instances.append(dict(bbox=list(bbox), bbox_label=labels[box.name], ignore_flag=0))
         return instances
 
     def _report(self, records: list[dict], turned: list[str]) -> None:
+        for name in turned:
+            text = 'its boxes fit only with the other `apply_exif`'
+            self.repairs.add('orientation', name, text)
         if turned:
-            _warn(
+            warn(
                 f'{len(turned)} pictures have boxes that fit only with the EXIF orientation '
-                f'{"ignored" if self.apply_exif else "applied"} ({_listing(turned)}): look at '
+                f'{"ignored" if self.apply_exif else "applied"} ({listing(turned)}): look at '
                 'them, and change `apply_exif` and the `color_type` of `LoadImageFromFile` '
                 'together if they are wrong.'
             )
@@ -384,29 +308,7 @@ class ExDarkDataset(BaseDetDataset):
             what = f'{self.protocol} {"+".join(self.subset)}'
         else:
             what = self.split_file or 'without protocol'
-        counts = [len(record['instances']) for record in records]
-        print_log(
-            f'ExDark ({what}): {len(records)} pictures with {sum(counts)} boxes, '
-            f'{counts.count(0)} pictures without objects; {self.repairs["clipped"]} boxes clipped '
-            f'to the picture, {self.repairs["dropped"]} dropped without area, '
-            f'{self.repairs["skipped"]} pictures skipped.',
-            logger='current',
-            level=logging.INFO,
-        )
-
-
-def _chosen(argument: str, names: str | Sequence[str], options: Iterable[str]) -> list[str]:
-    """``names`` as the options write them."""
-    options = list(options)
-    lower = {option.lower(): option for option in options}
-    names = [names] if isinstance(names, str) else list(names)
-    for name in names:
-        if str(name).lower() not in lower:
-            raise ValueError(
-                f'`{argument}` must be among {_listing(options, len(options))}, got `{name}`'
-                f'{nearest(name, options)}.'
-            )
-    return list(dict.fromkeys(lower[name.lower()] for name in names))
+        self.report('ExDark', what, records)
 
 
 def _fits_only(boxes: list[Box], fitting: tuple[int, int], failing: tuple[int, int]) -> bool:
@@ -419,14 +321,3 @@ def _fits_only(boxes: list[Box], fitting: tuple[int, int], failing: tuple[int, i
         )
 
     return fits(fitting) and not fits(failing)
-
-
-def _listing(names: Iterable[str], limit: int = 10) -> str:
-    names = list(names)
-    return ', '.join(f'`{name}`' for name in names[:limit]) + (
-        ', ...' if len(names) > limit else ''
-    )
-
-
-def _warn(message: str) -> None:
-    print_log(message, logger='current', level=logging.WARNING)

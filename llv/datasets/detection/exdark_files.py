@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from .errors import nearest
 
 EXDARK_CLASSES = (
     'Bicycle', 'Boat', 'Bottle', 'Bus', 'Car', 'Cat',
@@ -75,13 +76,7 @@ class Box(NamedTuple):
     top: float
     width: float
     height: float
-
-
-def nearest(name: str, options: Sequence[str]) -> str:
-    """``, nearest is `x` `` or nothing: a hint to end an error message with."""
-    lower = {option.lower(): option for option in reversed(options)}  # of equals the first wins
-    found = difflib.get_close_matches(str(name).lower(), lower, n=1)
-    return f', nearest is `{lower[found[0]]}`' if found else ''
+    where: str  # file and line
 
 
 def read_list(path: str | os.PathLike[str]) -> list[Entry]:
@@ -181,7 +176,7 @@ def read_boxes(path: str | os.PathLike[str]) -> list[Box]:
                 f'{place}: `{fields[0]}` is no class of ExDark'
                 f'{nearest(fields[0], EXDARK_CLASSES)}: correct the name.'
             )
-        boxes.append(Box(names[fields[0].lower()], *numbers[:4]))
+        boxes.append(Box(names[fields[0].lower()], *numbers[:4], place))
     return boxes
 
 

@@ -1,14 +1,17 @@
 """Which pictures of a dataset train and which are measured on, where the publishers give a ratio
 but no list, or a list that is worth having at hand."""
 
+from .darkface import DARKFACE_PROTOCOLS, darkface_subset
 from .enhancement import FIVEK_PROTOCOLS, SICE_SUBSETS, fivek_numbers, sice_numbers
 from .exdark import EXDARK_PROTOCOLS, exdark_subset
 from .seeded import read_split_file, seeded_order
 
 __all__ = [
+    'DARKFACE_PROTOCOLS',
     'EXDARK_PROTOCOLS',
     'FIVEK_PROTOCOLS',
     'SICE_SUBSETS',
+    'darkface_subset',
     'exdark_subset',
     'fivek_numbers',
     'read_split_file',

@@ -1,5 +1,6 @@
 """Hooks."""
 
+from .enhanced_visualization_hook import EnhancedVisualizationHook
 from .enhancer_loss_hook import EnhancerLossHook
 from .pseudo_target_hook import PseudoTargetHook
 from .random_enhancer_hook import RandomEnhancerHook
@@ -7,6 +8,7 @@ from .seed_iteration_hook import SeedIterationHook
 from .train_loss_plateau_hook import TrainLossPlateauHook
 
 __all__ = [
+    'EnhancedVisualizationHook',
     'EnhancerLossHook',
     'PseudoTargetHook',
     'RandomEnhancerHook',

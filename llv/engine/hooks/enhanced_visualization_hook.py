@@ -49,8 +49,16 @@ class EnhancedVisualizationHook(Hook):
     priority = 'LOW'
 
     def __init__(
-        self, out_dir: str | os.PathLike, score_thr: float = 0.3, draw_gt: bool = False
+        self,
+        out_dir: str | os.PathLike,
+        score_thr: float = 0.3,
+        draw_gt: bool = False,
+        count: int | None = None,
     ) -> None:
+        if count is not None and count < 1:
+            raise ValueError(f'`count` must be at least 1, but got {count!r}.')
+        self.count = count
+        self._chosen: set[str] = set()
         self.out_dir = Path(out_dir)
         self.score_thr = score_thr
         self.draw_gt = draw_gt
@@ -65,10 +73,11 @@ class EnhancedVisualizationHook(Hook):
                 '`mmdet.DetLocalVisualizer` or `mmseg.SegLocalVisualizer`.'
             )
         dataset = runner.test_dataloader.dataset
-        folders = {
-            os.path.dirname(dataset.get_data_info(i)['img_path']) for i in range(len(dataset))
-        }
-        self._root = os.path.commonpath(folders)
+        paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+        self._root = os.path.commonpath({os.path.dirname(path) for path in paths})
+        count = len(paths) if self.count is None else min(self.count, len(paths))
+        spread = np.linspace(0, len(paths) - 1, count).round().astype(int)
+        self._chosen = {paths[index] for index in spread}
         if self.out_dir.resolve() == Path(self._root).resolve():
             raise ValueError(
                 f'`{self.out_dir}` holds the test pictures themselves; choose another `out_dir`.'
@@ -89,6 +98,8 @@ class EnhancedVisualizationHook(Hook):
         if not is_main_process():
             return
         for sample in outputs or ():
+            if sample.img_path not in self._chosen:
+                continue
             sample = sample.cpu()
             dark = _read(sample.img_path, sample.ori_shape[:2])
             panels = [dark]

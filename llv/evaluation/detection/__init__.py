@@ -1,4 +1,4 @@
-"""Metrics of detectors that mmdet lacks."""
+"""Metrics of detectors that mmdet lacks; they need mmdet and mmcv's compiled operators."""
 
 from .curves import Curve, CurveFile, read_curves, write_curves
 from .dark_face_metric import DarkFaceMetric

@@ -65,6 +65,7 @@ class FDDBMetric(BaseMetric):
 
     Attributes:
         roc: The curves of the last evaluation (:class:`~llv.evaluation.detection.fddb_matching.Roc`), None before.
+        rates: What it returned, by name without prefix; empty before.
 
     Raises:
         ValueError: An argument is out of range, a sample has no ellipses, a score is not finite, or there are no
@@ -100,6 +101,7 @@ class FDDBMetric(BaseMetric):
         self.label = label
         self.outfile_prefix = outfile_prefix
         self.roc: Roc | None = None
+        self.rates: dict[str, float] = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count the matches of a batch's pictures at each of their scores."""
@@ -140,7 +142,7 @@ class FDDBMetric(BaseMetric):
             raise ValueError('`FDDBMetric` needs faces, but the pictures of this test have none.')
         roc = self.roc = merge_counts([result['counts'] for result in results], faces)
         falses = roc.false_positives
-        rates = {
+        rates = self.rates = {
             f'TPR@{self.max_fp}': rate_at(falses, roc.discrete, self.max_fp, self.interpolate),
             f'TPR@{self.max_fp}_continuous': rate_at(
                 falses, roc.continuous, self.max_fp, self.interpolate
@@ -156,7 +158,7 @@ class FDDBMetric(BaseMetric):
         )
         if self.outfile_prefix:
             self._write(results, roc, rates)
-        return rates
+        return dict(rates)
 
     def _rectangles(self, corners: np.ndarray) -> np.ndarray:
         """(N, 4) corners to left, top, width, height, which is what is measured and written."""

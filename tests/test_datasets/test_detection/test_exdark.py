@@ -1,12 +1,10 @@
-"""ExDark: reader, protocols, converter. The made-up data come from a writer that shares no code
+"""ExDark: reader and protocols. The made-up data come from a writer that shares no code
 with the reader."""
 
 import hashlib
-import json
 import logging
 import os
 import runpy
-import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,14 +113,15 @@ def test_every_case_of_the_format(tmp_path, newline):
         image = mmcv.imread(record['img_path'])
         assert image.shape == (record['height'], record['width'], 3)
 
-    assert dataset.repairs == dict(clipped=1, dropped=2, skipped=0)
+    assert dataset.repairs.counts == dict(clipped=1, dropped=2)
+    notes = {(kind, Path(where).name) for kind, where, _ in dataset.repairs.entries}
+    name = '2017_00008.png.txt'
+    assert notes == {('clipped', f'{name}:2'), ('dropped', f'{name}:3'), ('dropped', f'{name}:4')}
     (summary,) = [text for level, text in lines if '8 pictures' in text]
     for part in (
         '9 boxes',
         '1 pictures without objects',
-        '1 boxes clipped',
-        '2 dropped',
-        '0 pictures skipped',
+        'repairs: 1 clipped, 2 dropped',
     ):
         assert part in summary
     assert not [text for level, text in lines if level >= logging.WARNING]
@@ -161,8 +160,8 @@ def test_boxes_come_back_as_clipped_corners(values, size):
     full = (clipped[:, 2:] > clipped[:, :2]).all(1)
     got = torch.tensor([item['bbox'] for item in record['instances']], dtype=torch.float64)
     assert torch.equal(got.reshape(-1, 4), clipped[full])
-    assert dataset.repairs['dropped'] == int((~full).sum())
-    assert dataset.repairs['clipped'] == int((clipped != corners).any(1)[full].sum())
+    assert dataset.repairs.counts['dropped'] == int((~full).sum())
+    assert dataset.repairs.counts['clipped'] == int((clipped != corners).any(1)[full].sum())
 
 
 @pytest.mark.parametrize(
@@ -222,7 +221,7 @@ def test_missing_files_are_named_or_skipped(root):
     with log_lines() as lines:
         dataset = ExDarkDataset(data_root=str(root), missing='skip')
     assert list(by_number(dataset)) == [1, 2, 5, 7, 8]
-    assert dataset.repairs['skipped'] == 3
+    assert dataset.repairs.counts['skipped'] == 3
     (warning,) = [text for level, text in lines if level >= logging.WARNING]
     assert '3 of 8' in warning and 'Cat/2015_00004.jpg.txt' in warning
 
@@ -534,76 +533,3 @@ def test_perfect_predictions_have_map_one(made_up_config, mmdet_scope):
     }
     wrong = voc_map(dataset, lambda boxes, labels: (boxes, (labels + 1) % 12))
     assert wrong['pascal_voc/mAP'] == 0
-
-
-# converter ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope='module')
-def convert():
-    script = REPOSITORY / 'tools' / 'dataset_converters' / 'exdark_to_coco.py'
-    return runpy.run_path(str(script))['main']
-
-
-def test_converter(root, tmp_path, convert, capsys):
-    from pycocotools.coco import COCO
-
-    out = tmp_path / 'new' / 'exdark.json'
-    assert convert([str(root), str(out)]) == 0
-    assert '8 pictures, 9 boxes' in capsys.readouterr().out
-    assert stat.S_IMODE(out.stat().st_mode) & 0o444 == 0o444
-    coco = COCO(str(out))
-    assert [(cat['id'], cat['name']) for cat in coco.loadCats(coco.getCatIds())] == list(
-        enumerate(ExDarkDataset.METAINFO['classes'])
-    )
-    assert coco.loadImgs(7)[0] == dict(
-        id=7, file_name='people/2016_00007.png', width=64, height=48, light='Weak', indoor=True
-    )
-    assert [item['bbox'] for item in coco.loadAnns(coco.getAnnIds(1))] == [
-        [4, 5, 20, 30],
-        [30, 10, 20, 25],
-    ]
-    assert min(coco.anns) == 1
-
-    native = by_number(ExDarkDataset(data_root=str(root)))
-    other = CocoDataset(
-        ann_file=str(out),
-        data_prefix=dict(img=str(root / 'images')),
-        metainfo=ExDarkDataset.METAINFO,
-        test_mode=True,
-    )
-    for record in records(other):
-        for key in ('img_path', 'height', 'width', 'instances'):
-            assert record[key] == native[record['img_id']][key]
-
-
-def test_converter_reports_what_it_skipped(root, tmp_path, convert, capsys):
-    out = tmp_path / 'exdark.json'
-    (root / 'images' / 'Dog' / '2015_00006.png').unlink()
-    assert convert([str(root), str(out)]) == 1
-    assert '7 pictures' in (text := capsys.readouterr().out) and '1 pictures skipped' in text
-    assert len(json.loads(out.read_text())['images']) == 7
-    out.unlink()
-    assert convert([str(root), str(out), '--missing', 'raise']) == 1
-    assert '2015_00006.png' in capsys.readouterr().err and not out.exists()
-
-
-@pytest.mark.parametrize(
-    'options, numbers',
-    [
-        (['--protocol', 'exdark_official', '--subset', 'val'], [2, 6]),
-        (['--light', 'Low', 'Weak', '--indoor'], [1, 7]),
-        (['--outdoor'], [2, 4, 5]),
-        (['--folders', 'Cat', 'Cup'], [4, 8]),
-    ],
-)
-def test_converter_options(root, tmp_path, convert, options, numbers):
-    out = tmp_path / 'exdark.json'
-    assert convert([str(root), str(out), *options]) == 0
-    assert [image['id'] for image in json.loads(out.read_text())['images']] == numbers
-
-
-def test_converter_says_one_sentence(tmp_path, convert, capsys):
-    assert convert([str(tmp_path / 'nowhere'), str(tmp_path / 'x.json')]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith('error: ExDark was not found') and 'Traceback' not in error

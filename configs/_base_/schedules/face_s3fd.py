@@ -1,0 +1,27 @@
+# S3FD's published training: 120,000 steps of 32 pictures. Its square crops never leave the picture, so there is nothing
+# to fill.
+_base_ = 'face_sgd.py'
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=120_000, val_interval=5000)
+param_scheduler = [
+    dict(
+        type='MultiStepLR',
+        by_epoch=False,
+        begin=0,
+        end=120_000,
+        milestones=[80_000, 100_000],
+        gamma=0.1,
+    )
+]
+# for another number of pictures a step: `--cfg-options auto_scale_lr.enable=True`
+auto_scale_lr = dict(enable=False, base_batch_size=32)
+# The colour distortion (`prob` of `RandomApply`) adds up to 32 levels, more than a night signal has: with an enhancer
+# in front leave it out by `--cfg-options train_dataloader.dataset.pipeline.2.prob=0`.
+face_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomApply', transforms=[dict(type='PhotoMetricDistortion')], prob=1.0),
+    dict(type='llv.FaceSquareCrop'),
+    dict(type='Resize', scale=(640, 640), keep_ratio=False),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]

@@ -1,0 +1,25 @@
+# The community's DSFD on VGG-16 on WIDER FACE by its published training;
+# tested at 1.5 million pixels.
+_base_ = [
+    '../_base_/models/dsfd_vgg.py',
+    '../_base_/datasets/wider_face.py',
+    '../_base_/schedules/face_dsfd_vgg.py',
+    '../_base_/schedules/face_runtime.py',
+]
+train_dataloader = dict(
+    batch_size=16,
+    sampler=dict(type='InfiniteSampler'),
+    dataset=dict(pipeline={{_base_.face_pipeline}}),
+)
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='llv.ResizeToArea', area=1_500_000),
+    # behind the geometry: the metric compares in the coordinates of the original picture
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+    ),
+]
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
