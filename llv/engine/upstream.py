@@ -20,7 +20,6 @@ What the folder's name does not see is the data on disk and the code.
 from __future__ import annotations
 
 import copy
-import fcntl
 import gc
 import hashlib
 import json
@@ -43,6 +42,11 @@ from mmengine.visualization import Visualizer
 from llv.engine.settings import RunOptions, build_runner, stop_workers
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.config import load_config
+
+try:
+    import fcntl
+except ImportError:  # Windows, where runs that share a folder are not kept apart
+    fcntl = None
 
 # what says where and how a run is done, not what it computes
 _PLACES = ('work_dir', 'upstream_dir', 'launcher', 'resume', 'upstream')
@@ -188,9 +192,10 @@ def _claimed(folder: Path) -> Iterator[None]:
     claim = None
     if is_main_process():
         folder.mkdir(parents=True, exist_ok=True)
-        claim = open(folder / 'claim', 'w', encoding='utf-8')  # noqa: SIM115
-        # waits; the system lets go of it however this process ends
-        fcntl.flock(claim, fcntl.LOCK_EX)
+        claim = open(folder / 'claim', 'a', encoding='utf-8')  # noqa: SIM115
+        if fcntl is not None:
+            # waits; the system lets go of it however this process ends
+            fcntl.flock(claim, fcntl.LOCK_EX)
     barrier()
     try:
         yield

@@ -1,5 +1,6 @@
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from mmengine.config import Config
 
 from llv.engine.runner import train
 from llv.engine.settings import RunOptions
-from llv.engine.upstream import run_upstreams
+from llv.engine.upstream import _claimed, run_upstreams, upstream_digests
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.config import load_config
 
@@ -216,3 +217,37 @@ def test_cycles_are_refused(configs):
     with pytest.raises(ValueError, match='cycle'):
         run_upstreams(cfg, RunOptions())
     assert not list(configs.rglob('*.pth'))
+
+
+def test_a_folder_is_claimed_by_one_run_at_a_time(tmp_path):
+    order = []
+
+    def second():
+        with _claimed(tmp_path / 'shared'):
+            order.append('second')
+
+    with _claimed(tmp_path / 'shared'):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        order.append('first')
+    thread.join(10)
+    assert order == ['first', 'second']
+
+
+def test_digests_stand_for_what_a_run_builds_on_without_running_it(tmp_path):
+    (tmp_path / 'light.py').write_text("train_cfg = dict(max_iters=3)\nmodel = dict(type='Toy')\n")
+
+    def digests(**link):
+        cfg = Config(
+            dict(
+                model=dict(weights=None),
+                upstream=[dict(config=str(tmp_path / 'light.py'), into='model.weights', **link)],
+            )
+        )
+        return upstream_digests(cfg, RunOptions())
+
+    assert digests() == digests()
+    assert digests() != digests(cfg_options={'train_cfg.max_iters': 4})
+    assert not list(tmp_path.glob('upstream*'))

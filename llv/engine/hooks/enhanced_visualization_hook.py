@@ -40,10 +40,12 @@ class EnhancedVisualizationHook(Hook):
         score_thr: Instances are drawn from this score on.
         draw_gt: Put the ground truth between the enhanced picture and the prediction; the test pipeline
             must load annotations.
+        count: Write only so many pictures, spread evenly over the set; None for all.
 
     Raises:
-        ValueError: At the start of a test if the visualizer draws no predictions or `out_dir` is the
-            folder of the test pictures; later if a picture has another size than the pipeline saw.
+        ValueError: `count` is below 1; at the start of a test if the visualizer draws no predictions or
+            `out_dir` is the folder of the test pictures; later if a picture has another size than the
+            pipeline saw.
     """
 
     priority = 'LOW'
