@@ -95,6 +95,4 @@ MODELS = Registry(
 TASK_UTILS = Registry('task util', root.TASK_UTILS, mmdet=['llv.models.task_modules'])
 MODEL_WRAPPERS = Registry('model_wrapper', root.MODEL_WRAPPERS, ['llv.engine'])
 OPTIM_WRAPPERS = Registry('optim_wrapper', root.OPTIM_WRAPPERS, ['llv.engine'])
-METRICS = Registry(
-    'metric', root.METRICS, ['llv.evaluation'], mmdet=['llv.evaluation.detection']
-)
+METRICS = Registry('metric', root.METRICS, ['llv.evaluation'], mmdet=['llv.evaluation.detection'])

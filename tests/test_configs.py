@@ -243,7 +243,9 @@ def test_face_detector_is_trained_as_published(path):
         dsfd_r152=(16, 1e-3, [40, 50], 60, 0.4),
         dsfd_paper=(16, 1e-3, [40, 50], 60, 0.4),
         dsfd_vgg=(16, 5e-4, [80, 100, 120], 150, 0.5),
-        **{'ruas-detector': (16, 5e-4, [80, 100, 120], 150, 0.5)},
+        **dict.fromkeys(
+            ('ruas-detector', 'ruas-detector-plain'), (16, 5e-4, [80, 100, 120], 150, 0.5)
+        ),
     )
     stem = path.stem.removesuffix('_darkface').removesuffix('_widerface')
     if stem not in published:
@@ -288,5 +290,10 @@ def test_every_arm_of_a_matrix_is_a_config(path):
             )
             for link in cfg.upstream:
                 assert Path(link.config).is_file()
+            if any(
+                axis.draw for axis in matrix.axes
+            ):  # numbers of pictures, not of those with objects
+                filters = cfg.train_dataloader.dataset.get('filter_cfg') or {}
+                assert not filters.get('filter_empty_gt')
     if path.parent.name in ('dark_face', 'ssd'):
         assert {arm.strategy for arm in matrix.arms} == set(ALL_STRATEGIES)

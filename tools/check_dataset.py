@@ -97,7 +97,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--all', action='store_true', help=f'detection: name everything, not {LIMIT} of each kind'
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.name in DETECTION and args.sizes:
+        parser.error(f'`--sizes` compares partners, and pictures of `{args.name}` have none')
+    if args.name not in DETECTION and (args.own or args.all):
+        option = '--own' if args.own else '--all'
+        parser.error(f'`{option}` is for detection sets, not for `{args.name}`')
+    return args
 
 
 def files_of(part: Part) -> list[Path]:
@@ -199,9 +205,10 @@ def chosen(args: argparse.Namespace, subsets: list) -> list | None:
 def check_detection(args: argparse.Namespace) -> int | None:
     """Check a detection set; the number of problems, None if an argument is wrong."""
     DATASETS.get('DarkFaceDataset')  # without mmdet it says what is missing
-    from llv.datasets.detection.checks import PARTS, check_part, listed_repairs
+    from llv.datasets.detection.checks import PARTS, check_part, listed_repairs, own_parts
 
-    parts = chosen(args, PARTS[args.name])
+    every = own_parts(args.name, args.data_root) if args.own and not args.subsets else None
+    parts = chosen(args, every or PARTS[args.name])
     if parts is None:
         return None
     total = 0

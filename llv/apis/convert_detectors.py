@@ -46,6 +46,19 @@ _VGG = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 31, 33)
 _FEMS = ('cpm3_3', 'cpm4_3', 'cpm5_3', 'cpm7', 'cpm6_2', 'cpm7_2')  # of the release, by level
 _SSH = ('ssh_1', 'ssh_dimred', 'ssh_2', 'ssh_3a', 'ssh_3b')
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+# channels that the heads put out, level by level: where versions of a detector differ under the same names
+_OUTPUTS = {
+    's3fd': {'loc.{}': (4,) * 6, 'conf.{}': (4, 2, 2, 2, 2, 2)},
+    'pyramidbox': {'loc_layers.{}': (8,) * 6, 'conf_layers.{}': (8, 6, 6, 6, 6, 6)},
+    'dsfd-release': {
+        'loc.{}.conv4': (4, 8, 12, 12, 12, 12),
+        'conf.{}.conv4': (4, 6, 8, 8, 8, 8),
+    },
+    'dsfd-vgg': {
+        **{f'loc_pal{shot}.{{}}': (4,) * 6 for shot in (1, 2)},
+        **{f'conf_pal{shot}.{{}}': (2,) * 6 for shot in (1, 2)},
+    },
+}
 
 
 def convert_detector(
@@ -62,7 +75,7 @@ def convert_detector(
         The tensors under llv's names, complete: they load strictly into the detector of :func:`detector_of`.
 
     Raises:
-        ValueError: Nobody knows this layout, or tensors are missing or unknown.
+        ValueError: Nobody knows this layout, tensors are missing or unknown, or a head has other outputs.
     """
     state_dict = _plain_names(state_dict)
     kind = recognise(state_dict) if kind is None else _known(kind)
@@ -78,6 +91,7 @@ def convert_detector(
             f'These are not the weights of `{kind}`: {_listed(missing, "missing")}, {_listed(unknown, "unknown")}; '
             'give the whole file of the published detector, or the right `kind`.'
         )
+    _check_outputs(state_dict, kind)
     return {new: state_dict.get(old, torch.tensor(0)) for old, new in names.items()}
 
 
@@ -169,6 +183,18 @@ def _listed(names: list[str], what: str) -> str:
     return f'{len(names)} {what}' + (f' ({shown}{more})' if names else '')
 
 
+def _check_outputs(state_dict: Mapping[str, Tensor], kind: str) -> None:
+    for pattern, channels in _OUTPUTS[kind].items():
+        for level, wanted in enumerate(channels):
+            name = pattern.format(level)
+            got = len(state_dict[f'{name}.weight'])
+            if got != wanted:
+                raise ValueError(
+                    f'`{name}` of this file puts out {got} channels, but that of `{kind}` {wanted}; the file is of a '
+                    'version that llv does not have.'
+                )
+
+
 def _s3fd(_: Mapping[str, Tensor]) -> dict[str, str]:
     pairs = _vgg('neck.extra')
     pairs += _l2_norms(('L2Norm3_3', 'L2Norm4_3', 'L2Norm5_3'), 'neck.norm')
@@ -225,8 +251,8 @@ def _dsfd_release(state_dict: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def _dsfd_vgg(state_dict: Mapping[str, Tensor]) -> dict[str, str]:
-    pairs = _vgg('neck.original.extra')
-    pairs += _l2_norms([f'L2Normof{i}' for i in (1, 2, 3)], 'neck.original.norm')
+    pairs = _vgg('neck.extra')
+    pairs += _l2_norms([f'L2Normof{i}' for i in (1, 2, 3)], 'neck.norm')
     pairs += _l2_norms([f'L2Normef{i}' for i in (1, 2, 3)], 'neck.enhanced.norm')
     for step in range(
         6
@@ -238,10 +264,10 @@ def _dsfd_vgg(state_dict: Mapping[str, Tensor]) -> dict[str, str]:
         for branch in (1, 2, 3):
             old = f'fpn_fem.{level}.branch{branch}'
             new = f'neck.enhanced.fem.levels.{level}.branch{branch}'
-            # a branch of one convolution may be that convolution itself
-            bare = branch == 1 and f'{old}.weight' in state_dict
+            # the branch of one convolution is that convolution itself
             pairs += [
-                (old if bare else f'{old}.{2 * i}', f'{new}.{2 * i}', _CONV) for i in range(branch)
+                (old if branch == 1 else f'{old}.{2 * i}', f'{new}.{2 * i}', _CONV)
+                for i in range(branch)
             ]
         for old, new in (('pal1', 'first'), ('pal2', 'second')):
             pairs.append((f'loc_{old}.{level}', f'bbox_head.{new}.reg_convs.{level}', _CONV))

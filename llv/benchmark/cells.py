@@ -25,7 +25,7 @@ from mmengine.runner import Runner
 from llv.apis.strategies import apply_strategy
 from llv.engine.hooks import EnhancedVisualizationHook
 from llv.engine.settings import RunOptions, build_runner, runner_from
-from llv.engine.upstream import run_upstreams, separate_runs, upstream_digests
+from llv.engine.upstream import claimed, run_upstreams, separate_runs, upstream_digests
 from llv.evaluation.detection.curves import write_curves
 from llv.utils.checkpoint import use_weights_only_loading
 from llv.utils.config import load_config
@@ -145,10 +145,12 @@ def run_cell(cell: Cell, matrix: Matrix, options: RunOptions) -> dict[str, Any]:
     Returns:
         Its record, which is then also ``result.json`` in its folder.
     """
-    found = cell.record()
-    if found is not None:
-        return found
-    cell.folder.mkdir(parents=True, exist_ok=True)
+    with claimed(cell.folder):
+        found = cell.record()
+        return _run_cell(cell, matrix, options) if found is None else found
+
+
+def _run_cell(cell: Cell, matrix: Matrix, options: RunOptions) -> dict[str, Any]:
     started = time.monotonic()
     with _quiet(cell.folder / 'output.log'):
         use_weights_only_loading()
@@ -167,13 +169,13 @@ def run_cell(cell: Cell, matrix: Matrix, options: RunOptions) -> dict[str, Any]:
             del runner
     record['minutes'] = round((time.monotonic() - started) / 60, 3)
     record = dict(cell=cell.point.cell, config=cell.digest, **record)
+    part = cell.folder / 'result.json.part'
+    part.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
+    os.replace(part, cell.folder / 'result.json')
     # the figures stay; what could be trained again would fill disks
     for pattern in ('iter_*.pth', 'epoch_*.pth', 'last_checkpoint'):
         for file in cell.folder.glob(pattern):
             file.unlink()
-    part = cell.folder / 'result.json.part'
-    part.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
-    os.replace(part, cell.folder / 'result.json')
     return record
 
 

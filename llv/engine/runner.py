@@ -217,7 +217,8 @@ def use_tta(cfg: Config) -> None:
             'scale_factor',
         )
         packing.meta_keys = tuple(dict.fromkeys((*keys, 'flip', 'flip_direction')))
-        mirrored = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        # unmirrored first: mmdet's merged sample takes its annotations from the first view
+        mirrored = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
         cfg.tta_pipeline = [*loading, dict(type='TestTimeAug', transforms=[mirrored, [packing]])]
         print_log(
             'The config has no `tta_pipeline`; each picture and its mirror image are tested.',

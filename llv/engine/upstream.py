@@ -167,7 +167,7 @@ def _run(cfg: Config, links: list[_Link], options: RunOptions) -> None:
     folders = Path(shared) if shared else Path(cfg.work_dir, 'upstream')
     for index, link in enumerate(links):
         folder = _folder(folders.expanduser().resolve(), index, link)
-        with _claimed(folder):
+        with claimed(folder):
             value = _finished(folder, link)
             if value is None:
                 print_log(
@@ -187,7 +187,7 @@ def _run(cfg: Config, links: list[_Link], options: RunOptions) -> None:
 
 
 @contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path) -> Iterator[None]:
     """Keep other runs on this machine out of a folder, which they may share, until its result is there."""
     claim = None
     if is_main_process():

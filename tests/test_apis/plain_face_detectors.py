@@ -124,12 +124,12 @@ def shapes(kind, width=1.0, depth=152):
         for level, channels in enumerate(levels):
             name, third = f'fpn_fem.{level}', channels // 3
             rest = channels - 2 * third
-            conv(f'{name}.branch1.0', channels, third, 3)
+            conv(f'{name}.branch1', channels, third, 3)
             conv(f'{name}.branch2.0', channels, third, 3)
             conv(f'{name}.branch2.2', third, third, 3)
-            conv(f'{name}.branch3.0', channels, third, 3)
-            conv(f'{name}.branch3.2', third, third, 3)
-            conv(f'{name}.branch3.4', third, rest, 3)
+            conv(f'{name}.branch3.0', channels, rest, 3)
+            conv(f'{name}.branch3.2', rest, rest, 3)
+            conv(f'{name}.branch3.4', rest, rest, 3)
             for shot in (1, 2):
                 conv(f'loc_pal{shot}.{level}', channels, 4, 3)
                 conv(f'conf_pal{shot}.{level}', channels, 2, 3)
@@ -220,13 +220,15 @@ def forward(kind, tensors, x, fc6_dilation=3):
             scores.append(torch.stack(pairs, 1))
             boxes.append(conv(f'loc_layers.{level}', y))
         return scores, boxes
+    # the pyramid starts from the maps as they are; only the first shot's heads see them normalised
+    plain = list(taps)
     l2(('L2Normof1', 'L2Normof2', 'L2Normof3'))
     first = list(taps)
-    y = relu(conv('fpn_topdown.0', first[5]))
+    y = relu(conv('fpn_topdown.0', plain[5]))
     product = {5: y}
     for step, level in enumerate((4, 3, 2, 1, 0)):
         y = relu(conv(f'fpn_topdown.{step + 1}', y))
-        lateral = conv(f'fpn_latlayer.{step}', first[level])
+        lateral = conv(f'fpn_latlayer.{step}', plain[level])
         y = product[level] = relu(resize(y, lateral) * lateral)
     taps = []
     for level in range(6):
@@ -234,7 +236,8 @@ def forward(kind, tensors, x, fc6_dilation=3):
         for branch in (1, 2, 3):
             y = product[level]
             for i in range(branch):
-                y = relu(conv(f'{name}.branch{branch}.{2 * i}', y, dilation=3))
+                key = f'{name}.branch1' if branch == 1 else f'{name}.branch{branch}.{2 * i}'
+                y = relu(conv(key, y, dilation=3))
             branches.append(y)
         taps.append(torch.cat(branches, 1))
     l2(('L2Normef1', 'L2Normef2', 'L2Normef3'))

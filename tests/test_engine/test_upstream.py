@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from llv.engine.runner import train
 from llv.engine.settings import RunOptions
-from llv.engine.upstream import _claimed, run_upstreams, upstream_digests
+from llv.engine.upstream import claimed, run_upstreams, upstream_digests
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.config import load_config
 
@@ -219,14 +219,14 @@ def test_cycles_are_refused(configs):
     assert not list(configs.rglob('*.pth'))
 
 
-def test_a_folder_is_claimed_by_one_run_at_a_time(tmp_path):
+def test_a_folder_isclaimed_by_one_run_at_a_time(tmp_path):
     order = []
 
     def second():
-        with _claimed(tmp_path / 'shared'):
+        with claimed(tmp_path / 'shared'):
             order.append('second')
 
-    with _claimed(tmp_path / 'shared'):
+    with claimed(tmp_path / 'shared'):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(0.3)

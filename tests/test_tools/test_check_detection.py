@@ -145,6 +145,28 @@ def test_face_sets_are_compared(tmp_path, check, name, write, words):
     assert status == 1 and all(word in text for word in words)
 
 
+def test_of_ones_own_data_the_parts_that_are_there_are_checked(tmp_path, check):
+    root = faces.write_wider_face(tmp_path / 'w')
+    status, lines, _ = check('wider_face', root, '--own')
+    assert status == 1 and lines[0].startswith('train: ') and 'val:' not in lines
+    assert 'test:' in check('wider_face', root, '--own', '--subsets', 'test')[1]
+    dog = exdark.picture('2015_00006.png', 9, lines=[exdark.box('Dog', 1, 1, 9, 9)])
+    status, lines, _ = check('exdark', exdark.write_exdark(tmp_path / 'e', [dog]), '--own')
+    assert (status, lines[0]) == (0, 'all: 1 pictures, 1 boxes, 0 pictures without boxes')
+
+
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['darkface', '--sizes'], '`--sizes` compares partners'),
+        (['lol_v1', '--own'], 'not for `lol_v1`'),
+    ],
+)
+def test_options_of_the_other_kind_of_sets_are_refused(tmp_path, check, arguments, words):
+    status, _, error = check(arguments[0], tmp_path, *arguments[1:])
+    assert status == 2 and words in error
+
+
 @pytest.mark.parametrize('name', ['darkface', 'exdark', 'fddb', 'wider_face'])
 def test_a_folder_without_the_set_is_told_in_sentences(tmp_path, check, name):
     status, lines, error = check(name, tmp_path)

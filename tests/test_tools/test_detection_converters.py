@@ -178,12 +178,20 @@ def test_skipped_pictures_are_told(run, tmp_path):
         ([], 'ExDark was not found'),
         (['--options', 'ligth=Low'], '`ligth` is no option of `exdark`, nearest is `light`'),
         (['--options', 'light=Lwo'], 'nearest is `Low`'),
+        (['--options', 'light'], '`--options light` has no `=`; write `key=value`'),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(run, tmp_path, arguments, words):
     root = tmp_path / 'nowhere' if not arguments else exdark.write_exdark(tmp_path / 'e')
     status, _, error = run('detection_to_coco', 'exdark', root, tmp_path / 'x.json', *arguments)
     assert status == 2 and words in error and 'Traceback' not in error
+
+
+def test_a_folder_in_place_of_the_json_is_told(run, tmp_path):
+    root, before = faces.write_fddb(tmp_path / 'f'), set(tmp_path.iterdir())
+    status, _, error = run('detection_to_coco', 'fddb', root, tmp_path)
+    assert status == 2 and f'`{tmp_path}` is a folder: name the JSON file' in error
+    assert set(tmp_path.iterdir()) - before <= {tmp_path / 'cache'}
 
 
 # to VOC -------------------------------------------------------------------------------------------
@@ -288,7 +296,12 @@ def write(tmp_path):
 
 
 def test_what_a_format_cannot_hold_is_left_out_and_named(run, write, tmp_path):
-    boxes = [(0, [1, 2, 3, 4], 0), (1, [5, 5, 5, 5], 0), (0, [9, 9, 5, 5], 1)]
+    boxes = [
+        (0, [1, 2, 3, 4], 0),
+        (1, [5, 5, 5, 5], 0),
+        (0, [9, 9, 5, 5], 1),
+        (0, [9, 9, -5, 5], 0),
+    ]
     paths = write([('a/7.png', boxes)], ('person', 'cow'))
     status, _, error = run('coco_to_native', *paths, '--format', 'darkface')
     assert status == 2 and 'choose `--category` among `cow`, `person`' in error
@@ -296,6 +309,7 @@ def test_what_a_format_cannot_hold_is_left_out_and_named(run, write, tmp_path):
     status, said, _ = run('coco_to_native', *arguments)
     assert status == 0 and '1 pictures, 1 boxes' in said
     assert 'left out: a/7.png: a box of class cow' in said and 'to be ignored' in said
+    assert 'left out: a/7.png: a box without area' in said
     assert (tmp_path / 'out' / 'label' / '7.txt').read_text() == '1\n1 2 4 6\n'
 
 
@@ -313,6 +327,14 @@ def test_other_data_become_exdark_when_the_columns_are_said(run, write, tmp_path
     paths = write(pictures, ('person', 'zebra'))
     status, _, error = run('coco_to_native', *paths, '--format', 'exdark')
     assert status == 2 and '`light`, `indoor`, `split`' in error
+    (tmp_path / 'cows.json').write_text(
+        json.dumps(coco([('y.jpg', [(0, [1, 2, 3, 4], 0)])], ['cow']))
+    )
+    status, _, error = run(
+        'coco_to_native', tmp_path / 'cows.json', *paths[1:], '--format', 'exdark'
+    )
+    assert status == 2 and 'No picture has a class folder or a box of a class of ExDark' in error
+    assert not paths[2].exists()
     columns = ['--light', 'twilight', '--outdoor', '--split', 'test']
     status, said, _ = run('coco_to_native', *paths, '--format', 'exdark', *columns)
     assert status == 0 and 'zebra' in said and 'y.jpg: the picture has no class folder' in said
@@ -329,6 +351,19 @@ def test_pictures_of_one_stem_are_refused_where_there_are_no_folders(run, write)
     assert status == 2 and '`a/1.png` and `b/1.jpg` have one name' in error
 
 
+@pytest.mark.parametrize(
+    'names, words',
+    [
+        (['a/../../1.png'], '`a/../../1.png` leads out of the picture folder'),
+        (['1.png', '0--All/1.png'], '`0--All/1.png` would be written twice'),
+    ],
+)
+def test_pictures_keep_to_their_folder_and_place_in_wider_face(run, write, names, words):
+    paths = write([(name, []) for name in names])
+    status, _, error = run('coco_to_native', *paths, '--format', 'wider_face')
+    assert status == 2 and words in error and not paths[2].exists()
+
+
 def test_a_picture_is_never_written_over_itself(run, tmp_path):
     root = faces.write_dark_face(tmp_path / 'd')
     run('detection_to_coco', 'darkface', root, tmp_path / 'd.json')
@@ -342,7 +377,12 @@ def test_a_picture_is_never_written_over_itself(run, tmp_path):
 
 def test_a_file_that_is_no_coco_json_is_told(run, tmp_path):
     (tmp_path / 'x.json').write_text('{"images": []}')
-    for name, words in (('x.json', 'is no COCO JSON'), ('none.json', 'does not exist')):
+    (tmp_path / 'empty.json').write_text('{"images": [], "annotations": [], "categories": []}')
+    for name, words in (
+        ('x.json', 'is no COCO JSON'),
+        ('empty.json', 'has no picture'),
+        ('none.json', 'does not exist'),
+    ):
         arguments = [tmp_path / name, tmp_path, tmp_path / 'out', '--format', 'darkface']
         status, _, error = run('coco_to_native', *arguments)
         assert status == 2 and words in error

@@ -166,11 +166,10 @@ def test_pictures_are_re_rendered_before_anything_else(gamma_tool, tmp_path):
 
     plain, dark = draw_faces(tmp_path / 'plain'), draw_faces(tmp_path / 'dark', darken)
     enhancer = 'mean_match'  # looks at the whole picture
-    on_the_way = gamma_tool('a', plain, '--gammas', 0.4, '--enhancers', enhancer)
+    on_the_way = gamma_tool('a', plain, '--gammas', 0.4, 1, '--enhancers', enhancer)
     on_disk = gamma_tool('b', dark, '--gammas', 1, '--enhancers', enhancer)
     assert figures(on_the_way[enhancer, 0.4]) == figures(on_disk[enhancer, 1.0])
-    bright = gamma_tool('c', plain, '--gammas', 1, '--enhancers', enhancer)
-    assert figures(bright[enhancer, 1.0]) != figures(on_disk[enhancer, 1.0])
+    assert figures(on_the_way[enhancer, 1.0]) != figures(on_disk[enhancer, 1.0])
 
 
 def test_views_may_be_merged(gamma_tool, tmp_path):

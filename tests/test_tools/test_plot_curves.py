@@ -36,6 +36,8 @@ def test_mistakes_are_one_sentence(tmp_path, call_tool, runs):
         ([runs[0], runs[0], *out], 'share a name'),
         ([*runs, '--out', tmp_path / 'pr.jpg'], 'must end in .png, .svg, .pdf'),
         ([*runs, '--classes', 'Cat', *out], 'No run has a curve of `Cat`'),
+        ([*runs, '--max-x', '0', *out], "must be a number above 0, but got '0'"),
+        ([*runs, '--max-x', 'nan', *out], 'must be a number above 0'),
     ):
         status, error = call_tool(TOOL, *arguments)
         assert status == 2 and message in error and 'Traceback' not in error, error

@@ -124,7 +124,7 @@ def test_tta_keeps_the_enhancer_and_has_defaults_for_detectors():
     loading, resize, views = cfg.test_dataloader.dataset.dataset.pipeline
     assert views.type == 'TestTimeAug'
     flips, (packing,) = views.transforms
-    assert [flip.prob for flip in flips] == [1.0, 0.0]
+    assert [flip.prob for flip in flips] == [0.0, 1.0]
     assert packing.meta_keys[-2:] == ('flip', 'flip_direction')
 
 

@@ -6,6 +6,7 @@ The files are those that `PerClassVOCMetric`, `DarkFaceMetric` and `FDDBMetric` 
 """
 
 import argparse
+import math
 from pathlib import Path
 
 from llv.evaluation.detection.curves import read_curves
@@ -13,6 +14,17 @@ from llv.utils.errors import friendly_errors
 from llv.visualization.detection_curves import plot_detection_curves
 
 FORMATS = ('.png', '.svg', '.pdf')
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f'must be a number above 0, but got {text!r}')
+    return value
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,7 +35,9 @@ def parse_args() -> argparse.Namespace:
         '--labels', nargs='+', metavar='LABEL', help='names of the runs (default: of their files)'
     )
     parser.add_argument('--classes', nargs='+', metavar='CLASS', help='draw only these classes')
-    parser.add_argument('--max-x', type=float, metavar='X', help='where the horizontal axis ends')
+    parser.add_argument(
+        '--max-x', type=positive, metavar='X', help='where the horizontal axis ends'
+    )
     parser.add_argument('--title', default='', help='set above the figure')
     parser.add_argument(
         '--out', type=Path, required=True, metavar='FILE', help=f'{", ".join(FORMATS)} to write'

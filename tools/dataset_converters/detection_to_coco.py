@@ -14,10 +14,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
 from llv.datasets.detection.coco_json import to_coco, write_json
 from llv.datasets.detection.readers import READERS, open_dataset
+from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 
 
@@ -30,7 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--options',
         nargs='+',
-        action=DictAction,
+        action=KeyValueAction,
         default={},
         metavar='KEY=VALUE',
         help='further arguments of the reader: protocol=exdark_ruas subset=train,val light=Low '

@@ -15,11 +15,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 from llv.datasets.detection.picture_files import HOW
 from llv.datasets.detection.readers import READERS, open_dataset
 from llv.datasets.detection.voc_xml import write_voc
+from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 
 
@@ -36,7 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--options',
         nargs='+',
-        action=DictAction,
+        action=KeyValueAction,
         default={},
         metavar='KEY=VALUE',
         help='further arguments of the reader: protocol=exdark_ruas subset=train,val ...',

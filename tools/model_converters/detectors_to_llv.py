@@ -6,7 +6,8 @@ Example:
 
 The tensors keep their values and get llv's names; the checkpoint serves as `load_from` of a config, and as the
 checkpoint of `tools/test.py`. What it prints as `detector` is the model it belongs to, and `meta` keeps the sha256 of
-the source. Whether a file may be passed on is a matter of its licence: the weights of the DSFD release are for academic
+the source. The dilation of fc6 leaves no trace in a file: a model of 1 or 6 needs `model.fc6_dilation` set by hand.
+Whether a file may be passed on is a matter of its licence: the weights of the DSFD release are for academic
 research only, so convert your own copy.
 """
 

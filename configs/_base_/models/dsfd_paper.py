@@ -4,7 +4,6 @@ model = dict(
     preset='paper',
     depth=16,
     width=1.0,
-    fc6_dilation=3,
     data_preprocessor=dict(
         type='mmdet.DetDataPreprocessor', mean=[104, 117, 123], std=[1, 1, 1], bgr_to_rgb=False
     ),

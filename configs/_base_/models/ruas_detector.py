@@ -1,5 +1,6 @@
 # The face detector of the journal version of RUAS, as published: the scene module lights the picture, then VGG-16 with
 # the neck and the head that were searched on DARK FACE. Published weights, once converted, go into `load_from`.
+# It knows faces only; for the twelve classes of ExDark see `configs/ssd`.
 model = dict(
     type='llv.RUASDetector',
     genotype='ruas-darkface',

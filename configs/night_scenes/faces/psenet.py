@@ -6,4 +6,4 @@ train_dataloader = dict(
         data_prefix=dict(img='unlabelled/image'),
     )
 )
-train_cfg = dict(max_iters=200, val_interval=200)
+train_cfg = dict(max_iters=150, val_interval=150)

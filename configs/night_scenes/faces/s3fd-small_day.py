@@ -11,12 +11,11 @@ model = dict(
     data_preprocessor=dict(std=[57, 57, 58]),
     bbox_head=dict(anchor_sizes=(6, 10, 16, 24, 32, 48)),
 )
-max_iters = 700
+max_iters = 500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 val_cfg = None
 val_dataloader = None
 val_evaluator = None
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, T_max=max_iters, eta_min=0),
@@ -31,6 +30,8 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='annotations/train_day.json',
         data_prefix=dict(img='train/day/'),
+        # pictures without a face are labelled too, and the matrix draws from all
+        filter_cfg=dict(filter_empty_gt=False),
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='LoadAnnotations', with_bbox=True),

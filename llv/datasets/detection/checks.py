@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 from .fddb import OFFICIAL_COUNTS as FDDB_COUNTS
 from .readers import open_dataset
 from .repairs import Repair
-from .wider_face_files import WIDER_COUNTS
+from .wider_face_files import WIDER_COUNTS, WIDER_LISTS
 
 _EXDARK_COUNTS = {'train': (3000, 10381), 'val': (1800, 6212), 'test': (2563, 7117)}
 _PSEUDO_LABELS = 16
@@ -44,6 +44,17 @@ PARTS: dict[str, list[Part]] = {
     ],
 }
 """Parts of each dataset. ExDark's boxes were counted in a public copy of its annotations."""
+
+
+def own_parts(name: str, data_root: str | os.PathLike[str]) -> list[Part]:
+    """The parts of data of one's own: ExDark undivided, of WIDER FACE the subsets whose list is there."""
+    if name == 'exdark':
+        return [Part('all', {}, 0, None)]
+    parts = PARTS[name]
+    if name == 'wider_face':
+        lists = Path(data_root) / 'wider_face_split'
+        parts = [part for part in parts if (lists / WIDER_LISTS[part.title]).is_file()] or parts
+    return parts
 
 
 class Finding(NamedTuple):

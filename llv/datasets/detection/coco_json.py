@@ -80,8 +80,14 @@ def _extras(values: dict, known: set[str]) -> dict:
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
-    """Write through a rename: an interrupted run leaves no half file."""
+    """Write through a rename: an interrupted run leaves no half file.
+
+    Raises:
+        ValueError: The path is a folder.
+    """
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f'`{path}` is a folder: name the JSON file to write.')
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
         'w', encoding='utf-8', dir=path.parent, suffix='.tmp', delete=False
@@ -120,7 +126,7 @@ def read_coco(path: str | os.PathLike[str]) -> list[Picture]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no COCO JSON of boxes.
+        ValueError: It is no COCO JSON of boxes, or has no picture.
     """
     path = Path(path)
     if not path.is_file():
@@ -151,6 +157,8 @@ def read_coco(path: str | os.PathLike[str]) -> list[Picture]:
         ) from None
     if len(pictures) != len(content['images']):
         raise ValueError(f'`{path}` gives two pictures one `id`: number them anew.')
+    if not pictures:
+        raise ValueError(f'`{path}` has no picture: give the JSON of another set.')
     return list(pictures.values())
 
 

@@ -41,7 +41,8 @@ def find_stems(
     """Files of a folder by stem, in natural order, whatever the case of their names.
 
     Args:
-        folder: Searched without its subfolders. Hidden files and those with other suffixes are left out.
+        folder: Searched without its subfolders. Hidden files, links to nowhere and those with other suffixes are left
+            out.
         suffixes: Lower-case suffixes; among files of one stem that of the first one present is taken.
 
     Returns:
@@ -54,7 +55,9 @@ def find_stems(
     found: dict[str, list[Path]] = {}
     for name in os.listdir(folder):
         stem, suffix = os.path.splitext(name)
-        if suffix.lower() in suffixes and not name.startswith('.'):
+        if suffix.lower() not in suffixes or name.startswith('.'):
+            continue
+        if os.path.isfile(os.path.join(folder, name)):
             found.setdefault(stem.lower(), []).append(Path(folder) / name)
     taken, others = {}, {}
     for stem in sorted(found, key=natural):

@@ -192,7 +192,7 @@ def find_files(
 
     Returns:
         Lower-case folder and stem to the files of that name, in alphabetical order. Hidden files,
-        files of other kinds and folders of other names are left out.
+        links to nowhere, files of other kinds and folders of other names are left out.
     """
     found: dict[tuple[str, str], list[Path]] = {}
     known = {name.lower() for name in EXDARK_CLASSES}
@@ -206,7 +206,8 @@ def find_files(
             stem, extension = os.path.splitext(picture[: len(picture) - len(suffix)])
             if extension not in _PICTURE_SUFFIXES and not (suffix and not extension):
                 continue
-            found.setdefault((class_folder.name.lower(), stem), []).append(class_folder / name)
+            if os.path.isfile(class_folder / name):
+                found.setdefault((class_folder.name.lower(), stem), []).append(class_folder / name)
     return found
 
 

@@ -3,18 +3,20 @@ publish it."""
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llv.registry import DATASETS
-from llv.utils.pictures import READABLE_SUFFIXES
 
 from .errors import DatasetNotFoundError
 from .fddb_files import FoldEntry, ellipse_boxes, find_folds, read_ellipses, read_fold_names
 from .image_sizes import ImageSize, read_image_sizes
 from .native import NativeDetDataset, listing, warn
+from .picture_files import pictures_by_stem
 from .repairs import tidy_box
 
 _LAYOUT = (
@@ -36,8 +38,8 @@ class FDDBDataset(NativeDetDataset):
 
     Lists name pictures without extension; it is looked up. ``FDDB-fold-XX.txt`` gives the order where it is there,
     else the ellipse list does. The faces to train on are the ellipses' bounding boxes, clipped to the picture;
-    :class:`~llv.evaluation.detection.fddb_metric.FDDBMetric` measures with the ellipses themselves. One line in the log
-    sums the repairs.
+    :class:`~llv.evaluation.detection.fddb_metric.FDDBMetric` measures with the ellipses themselves. A face that lies
+    wholly outside has no box. One line in the log sums the repairs.
 
     A record holds ``img_path``, ``img_id`` (from 0 in the order of the lists), ``height``, ``width``, ``name`` (path
     without extension, as results are submitted), ``fold``, ``ellipses`` (all of them, N times ``[major, minor, angle,
@@ -91,12 +93,13 @@ class FDDBDataset(NativeDetDataset):
             raise DatasetNotFoundError('FDDB', self.data_root, absent, _LAYOUT, _HOME)
         folds = list(lists) if self.folds is None else self.folds
         unknown = [fold for fold in folds if fold not in lists]
-        if unknown or len(set(folds)) < len(folds):
+        if unknown or not folds or len(set(folds)) < len(folds):
             raise ValueError(
                 f'`folds` must be among {listing(map(str, lists))}, each once, got `{self.folds}`.'
             )
         self.repairs = type(self.repairs)()
         entries = [(fold, entry) for fold in folds for entry in self._fold(lists[fold])]
+        _check_names(folder, [entry for _, entry in entries])
         records = [
             self._record(fold, entry, path, size)
             for fold, entry, path, size in self._locate(images, entries)
@@ -115,7 +118,10 @@ class FDDBDataset(NativeDetDataset):
         if not names_file.is_file():
             return list(entries.values())
         names = read_fold_names(names_file)
-        for name in names:
+        for name, times in Counter(names).items():
+            if times > 1:
+                text = f'{name} is named {times} times and read once'
+                self.repairs.add('duplicate', str(names_file), text)
             if name not in entries:
                 text = (
                     f'{name} has no ellipses in {path.name} and is read as a picture without faces'
@@ -140,7 +146,7 @@ class FDDBDataset(NativeDetDataset):
         for fold, entry in entries:
             path = images / entry.name
             if path.parent not in folders:
-                folders[path.parent] = _pictures(path.parent)
+                folders[path.parent] = pictures_by_stem(path.parent, self.repairs)
             file = folders[path.parent].get(path.name)
             if file is None:
                 problems.setdefault('without picture', []).append(entry.name)
@@ -160,7 +166,11 @@ class FDDBDataset(NativeDetDataset):
     def _record(self, fold: int, entry: FoldEntry, path: Path, size: ImageSize) -> dict:
         width, height = size.shown(self.apply_exif)
         instances = []
+        # ellipses of faces at the border reach beyond it: to clip their boxes mends nothing
         boxes = ellipse_boxes(entry.ellipses)
+        clipped = boxes.clip(0, [width, height] * 2)
+        meets = (clipped[:, 2:] > clipped[:, :2]).all(1, keepdims=True)
+        boxes = np.where(meets, clipped, boxes)
         for ellipse, corners, line in zip(entry.ellipses, boxes, entry.lines, strict=True):
             bbox = tidy_box(corners, width, height, line, self.repairs)
             if bbox is not None:
@@ -192,11 +202,20 @@ class FDDBDataset(NativeDetDataset):
             )
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by stem; of several ``.jpg`` comes first."""
-    if not folder.is_dir():
-        return {}
-    files = (folder / name for name in sorted(os.listdir(folder), reverse=True))
-    files = [file for file in files if file.suffix.lower() in READABLE_SUFFIXES]
-    files.sort(key=lambda file: file.suffix.lower() == '.jpg')
-    return {file.stem: file for file in files}
+def _check_names(folder: Path, entries: Sequence[FoldEntry]) -> None:
+    """Refuse folds without pictures, and a picture that is in two of them.
+
+    Raises:
+        ValueError: So it is.
+    """
+    if not entries:
+        raise ValueError(
+            f'The lists in `{folder}` name no picture: download the annotations again.'
+        )
+    places: dict[str, str] = {}
+    for entry in entries:
+        if entry.name in places:
+            raise ValueError(
+                f'{entry.where}: `{entry.name}` is already listed at {places[entry.name]}: remove one of the two.'
+            )
+        places[entry.name] = entry.where

@@ -38,12 +38,20 @@ class FoldEntry(NamedTuple):
 
 
 def find_folds(folder: str | os.PathLike[str]) -> dict[int, Path]:
-    """The ellipse lists of a folder by the number of their fold, in order."""
-    found = {}
-    for path in Path(folder).iterdir():
+    """The ellipse lists of a folder by the number of their fold, in order.
+
+    Raises:
+        ValueError: Two lists have one number.
+    """
+    found: dict[int, Path] = {}
+    for path in sorted(Path(folder).iterdir()):
         match = _ELLIPSE_LIST.fullmatch(path.name)
-        if match:
-            found[int(match.group(1))] = path
+        if not match:
+            continue
+        number = int(match.group(1))
+        if number in found:
+            raise ValueError(f'`{found[number]}` and `{path}` are both fold {number}: keep one.')
+        found[number] = path
     return dict(sorted(found.items()))
 
 

@@ -76,7 +76,7 @@ def read_image_sizes(
         files: Pictures below ``folder``.
 
     Returns:
-        A size for each file, None where the header cannot be read.
+        A size for each file, None where it is not there or its header cannot be read.
     """
     folder = Path(folder)
     cache_file = _cache_file(folder)
@@ -84,7 +84,11 @@ def read_image_sizes(
     sizes: list[ImageSize | None] = []
     fresh = 0
     for file in files:
-        state = file.stat()
+        try:
+            state = file.stat()
+        except OSError:  # a link to nowhere
+            sizes.append(None)
+            continue
         key = file.relative_to(folder).as_posix()
         known = cache.get(key)
         if known and known[:2] == [state.st_size, state.st_mtime_ns]:

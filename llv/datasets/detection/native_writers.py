@@ -4,6 +4,7 @@ read."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -72,13 +73,15 @@ def write_wider_face(
         subset: ``train`` or ``val``.
 
     Raises:
-        ValueError: `category` is not clear.
+        ValueError: `category` is not clear, a file name leads out of the picture folder, or two are one.
     """
     category = _category(pictures, category)
+    names = [_wider_name(picture) for picture in pictures]
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise ValueError(f'`{twice[0]}` would be written twice: rename one of the two pictures.')
     repairs, boxes, rows = Repairs(), 0, []
-    for picture in pictures:
-        event = picture.file_name.parent.as_posix()
-        name = f'{"0--All" if event == "." else event}/{picture.file_name.name}'
+    for name, picture in zip(names, pictures, strict=True):
         faces = _kept(picture, {category}, repairs, ignored=True)
         # below a 0 the official lists have a line of zeros
         lines = [_wider_line(face) for face in faces] or [' '.join('0' * 10)]
@@ -110,7 +113,8 @@ def write_exdark(
         split: 1 train, 2 val or 3 test, of those without a field ``split``.
 
     Raises:
-        ValueError: A column of the list is neither a field of a picture nor given, or two pictures have one number.
+        ValueError: A column of the list is neither a field of a picture nor given, two pictures have one number, or no
+            picture is left.
     """
     repairs, boxes = Repairs(), 0
     rows, numbers = ['Name | Class | Light | In/Out | Train/Val/Test'], {}
@@ -157,6 +161,10 @@ def write_exdark(
         put(picture, out / 'images' / folder / name)
         _write(out / 'annotations' / folder / f'{name}.txt', lines)
         boxes += len(named)
+    if not numbers:
+        raise ValueError(
+            f'No picture has a class folder or a box of a class of ExDark: {listing(EXDARK_CLASSES, 12)}.'
+        )
     _write(out / 'imageclasslist.txt', rows)
     return Written(len(numbers), boxes, repairs)
 
@@ -193,7 +201,7 @@ def _category(pictures: Sequence[Picture], asked: str | None) -> str:
 def _kept(
     picture: Picture, names: set[str], repairs: Repairs, ignored: bool = False
 ) -> list[Instance]:
-    """The instances of these lower-case classes; what is left out is noted.
+    """The instances of these lower-case classes that have an area; what is left out is noted.
 
     Args:
         picture: The picture.
@@ -207,9 +215,22 @@ def _kept(
             repairs.add('left out', str(picture.file_name), f'a box of class {instance.name}')
         elif instance.ignored and not ignored:
             repairs.add('left out', str(picture.file_name), 'a box that is to be ignored')
+        elif not (instance.box[2] > instance.box[0] and instance.box[3] > instance.box[1]):
+            repairs.add('left out', str(picture.file_name), 'a box without area')
         else:
             kept.append(instance)
     return kept
+
+
+def _wider_name(picture: Picture) -> str:
+    """``<event>/<file>`` of a picture."""
+    path = picture.file_name
+    if path.is_absolute() or '..' in path.parts:
+        raise ValueError(
+            f'`{path}` leads out of the picture folder: write the file names of the JSON relative to that folder.'
+        )
+    event = path.parent.as_posix()
+    return f'{"0--All" if event == "." else event}/{path.name}'
 
 
 def _wider_line(face: Instance) -> str:

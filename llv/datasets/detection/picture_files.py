@@ -1,10 +1,14 @@
-"""Pictures put where another format looks for them."""
+"""Pictures looked up without their suffix, and put where another format looks for them."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
+
+from llv.utils.pictures import READABLE_SUFFIXES
+
+from .repairs import Repairs
 
 HOW = ('link', 'copy', 'none')
 """``link``: a symbolic link; ``copy``: a copy of the file; ``none``: annotations alone."""
@@ -39,3 +43,23 @@ def put_picture(source: Path, target: Path, how: str) -> None:
     else:
         shutil.copyfile(source, part)
     os.replace(part, target)
+
+
+def pictures_by_stem(folder: Path, repairs: Repairs) -> dict[str, Path]:
+    """The pictures of a folder by name without suffix, whatever the suffix and its case.
+
+    Args:
+        folder: Searched without its subfolders; one that is not there has no pictures.
+        repairs: Of several pictures of one stem ``.jpg`` is taken; the others are noted as ``'duplicate'``.
+    """
+    if not folder.is_dir():
+        return {}
+    files = (folder / name for name in sorted(os.listdir(folder)) if not name.startswith('.'))
+    files = [file for file in files if file.suffix.lower() in READABLE_SUFFIXES and file.is_file()]
+    files.sort(key=lambda file: file.suffix.lower() != '.jpg')
+    found: dict[str, Path] = {}
+    for file in files:
+        taken = found.setdefault(file.stem, file)
+        if taken is not file:
+            repairs.add('duplicate', str(file), f'{taken.name} is used')
+    return found

@@ -46,4 +46,6 @@ def open_dataset(name: str, data_root: str | os.PathLike[str], **options: Any) -
                 f'`{option}` is no option of `{name}`{nearest(option, sorted(known))}: '
                 f'{listing(sorted(known), len(known))}.'
             )
+    # no workers will share the records, and to serialise them makes Python look for garbage each time
+    options.setdefault('serialize_data', False)
     return kind(data_root=str(data_root), test_mode=True, **options)

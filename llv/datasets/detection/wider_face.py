@@ -8,22 +8,18 @@ from typing import Any
 
 from llv.registry import DATASETS
 
-from .errors import DatasetNotFoundError
+from .errors import DatasetNotFoundError, listing
 from .image_sizes import ImageSize, read_image_sizes
 from .native import NativeDetDataset, chosen, warn
+from .picture_files import pictures_by_stem
 from .repairs import tidy_box
-from .wider_face_files import WIDER_COUNTS, WiderEntry, WiderFace, read_wider_list
+from .wider_face_files import WIDER_COUNTS, WIDER_LISTS, WiderEntry, WiderFace, read_wider_list
 
 _LAYOUT = (
     '`WIDER_train/images/<event>/`, `WIDER_val/images/<event>/` and `wider_face_split/` (the official '
     'archives unpacked)'
 )
 _HOME = 'the WIDER FACE page of the CUHK multimedia lab (for research)'
-_LISTS = dict(
-    train='wider_face_train_bbx_gt.txt',
-    val='wider_face_val_bbx_gt.txt',
-    test='wider_face_test_filelist.txt',
-)
 
 
 @DATASETS.register_module()
@@ -37,7 +33,8 @@ class WiderFaceDataset(NativeDetDataset):
           wider_face_split/wider_face_train_bbx_gt.txt ...
 
     Boxes (left, top, width, height) become corners clipped to the picture; those without area are dropped (27 in train
-    and 11 in val). One line in the log sums the repairs, and counts that are not the official ones are told.
+    and 11 in val). The kind of a picture and the case of its suffix do not matter. One line in the log sums the
+    repairs; pictures that the official list does not name, and counts that are not the official ones, are told.
 
     A record holds ``img_path``, ``img_id`` (from 0 in the order of the list), ``height``, ``width``, ``event`` and
     ``instances`` (``bbox``, ``bbox_label`` 0, ``ignore_flag``, ``invalid`` and ``attributes``: blur, expression,
@@ -77,10 +74,11 @@ class WiderFaceDataset(NativeDetDataset):
         filter_cfg: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        prefix = dict(data_prefix or {})
+        prefix, official_list = dict(data_prefix or {}), False
         if subset is not None:
             (subset,) = chosen('subset', subset, WIDER_COUNTS)
-            ann_file = ann_file or f'wider_face_split/{_LISTS[subset]}'
+            official_list = not ann_file
+            ann_file = ann_file or f'wider_face_split/{WIDER_LISTS[subset]}'
             prefix.setdefault('img', f'WIDER_{subset}/images')
         elif not ann_file or 'img' not in prefix:
             raise ValueError(
@@ -88,6 +86,7 @@ class WiderFaceDataset(NativeDetDataset):
                 'and `data_prefix.img`.'
             )
         self.subset = subset
+        self.official_list = official_list
         self.ignore_invalid = ignore_invalid
         self.dsfd_boxes = dsfd_boxes
         self.apply_exif = apply_exif
@@ -133,12 +132,18 @@ class WiderFaceDataset(NativeDetDataset):
         """The file and size of each picture; absent ones raise or are skipped."""
         problems: dict[str, list[str]] = {}
         located = []
+        folders: dict[Path, dict[str, Path]] = {}
         for entry in entries:
-            file = images / entry.path
-            if file.is_file():
-                located.append((entry, file))
-            else:
+            path = images / entry.path
+            if path.parent not in folders:
+                folders[path.parent] = pictures_by_stem(path.parent, self.repairs)
+            file = folders[path.parent].get(path.stem) or (path if path.is_file() else None)
+            if file is None:
                 problems.setdefault('without picture', []).append(entry.path)
+            else:
+                located.append((entry, file))
+        if self.official_list:
+            self._name_extra(images, {file for _, file in located}, folders)
         complete = []
         sizes = read_image_sizes(images, [file for _, file in located])
         for (entry, file), size in zip(located, sizes, strict=True):
@@ -149,6 +154,23 @@ class WiderFaceDataset(NativeDetDataset):
         remedy = 'unpack the official archives again'
         self.settle_incomplete('WIDER FACE', problems, len(entries), len(complete), remedy)
         return complete
+
+    def _name_extra(
+        self, images: Path, used: set[Path], folders: dict[Path, dict[str, Path]]
+    ) -> None:
+        """Tell pictures that the official list does not name."""
+        extra = [
+            file.relative_to(images).as_posix()
+            for found in folders.values()
+            for file in found.values()
+            if file not in used
+        ]
+        for name in extra:
+            self.repairs.add('not listed', name, f'not in `{self.ann_file}` and not used')
+        if extra:
+            warn(
+                f'{len(extra)} pictures are not in `{self.ann_file}` and are not used: {listing(extra)}.'
+            )
 
     def _record(self, entry: WiderEntry, path: Path, size: ImageSize) -> dict:
         width, height = size.shown(self.apply_exif)

@@ -16,6 +16,13 @@ WIDER_COUNTS = {
 """Pictures and listed faces of the official lists; 27 faces of train and 11 of val have no area, the labels of test
 are withheld."""
 
+WIDER_LISTS = dict(
+    train='wider_face_train_bbx_gt.txt',
+    val='wider_face_val_bbx_gt.txt',
+    test='wider_face_test_filelist.txt',
+)
+"""Their names in ``wider_face_split``."""
+
 _ATTRIBUTES = ('blur', 'expression', 'illumination', 'invalid', 'occlusion', 'pose')
 
 
@@ -66,17 +73,23 @@ def read_wider_list(
 
     Args:
         path: The list.
-        mismatch: Called with place and text where number and lines disagree.
+        mismatch: Called with place and text where number and lines disagree, and for a picture without a number among
+            others that have one.
 
     Raises:
-        ValueError: A line does not parse, or a picture is listed twice; the message gives file and line.
+        ValueError: The list is empty, a line does not parse, or a picture is listed twice; the message gives file and
+            line.
     """
     entries: dict[str, WiderEntry] = {}
+    uncounted: list[WiderEntry] = []
     entry, count = None, None
 
     def close() -> None:
         """End a picture: drop the line of zeros below a 0, compare number and lines."""
-        if entry is None or count is None:
+        if entry is None:
+            return
+        if count is None:
+            uncounted.append(entry)
             return
         if count == 0 and len(entry.faces) == 1 and not any(entry.faces[0][:4]):
             entry.faces.clear()
@@ -109,6 +122,11 @@ def read_wider_list(
                 'list or download it again.'
             )
     close()
+    if not entries:
+        raise ValueError(f'The list `{path}` names no picture: download it again.')
+    if len(uncounted) < len(entries):  # else it is a list of pictures alone
+        for entry in uncounted:
+            mismatch(entry.where, f'{entry.path} has no number of faces and is read without any')
     return list(entries.values())
 
 

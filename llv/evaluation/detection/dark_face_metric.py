@@ -47,7 +47,8 @@ class DarkFaceMetric(BaseMetric):
     ``plain`` is VOC's area with each face found at most once, what papers on local splits report:
     ``AP50`` and ``recall`` (faces found by any detection at all). ``official`` is the tool of the UG2+
     challenge, ``AP_official``; scores on the hidden test set are its figures and must not be compared with
-    ``AP50``. See :func:`official_curve` for how it differs. Classes are not looked at.
+    ``AP50``. See :func:`official_curve` for how it differs. Classes are not looked at, and neither protocol
+    knows faces to be ignored: ``ignored_instances`` are as if they were not there.
 
     The challenge's test set has no labels: with `format_only`, one text file a picture is written, with
     lines ``xmin ymin xmax ymax score``, and nothing is measured.

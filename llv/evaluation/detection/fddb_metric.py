@@ -23,6 +23,7 @@ from .fddb_matching import (
     pixel_overlaps,
     rate_at,
 )
+from .samples import instances
 
 _OVERLAPS = dict(ellipse=pixel_overlaps, box=box_overlaps)
 
@@ -106,21 +107,18 @@ class FDDBMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count the matches of a batch's pictures at each of their scores."""
         for sample in data_samples:
-            for key in ('ellipses', 'name'):
+            for key in ('ellipses', 'name', 'img_id', 'ori_shape'):
                 if key not in sample:
                     raise ValueError(
                         f'`FDDBMetric` needs `{key}` of `llv.FDDBDataset`: add it to the '
                         '`meta_keys` of `PackDetInputs` in the test pipeline.'
                     )
-            found = sample['pred_instances']
-            chosen = (found['labels'] == self.label).cpu().numpy()
-            boxes = self._rectangles(found['bboxes'].cpu().numpy()[chosen])
-            scores = found['scores'].cpu().numpy()[chosen].astype(float)
-            if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
-                raise ValueError(
-                    f'The detections in `{sample["name"]}` are not finite: look at the weights and '
-                    'at what the enhancer returns.'
-                )
+            corners, scores, labels = instances(
+                sample, 'pred_instances', ('bboxes', 'scores', 'labels')
+            )
+            chosen = labels == self.label
+            boxes = self._rectangles(corners[chosen])
+            scores = scores[chosen].astype(float)
             faces = sample['ellipses']
             overlaps = _OVERLAPS[self.mode](boxes, faces, *sample['ori_shape'][:2])
             kept = (boxes, scores) if self.outfile_prefix else None

@@ -78,6 +78,10 @@ class PerClassVOCMetric(BaseMetric):
         if eval_mode not in ('area', '11points'):
             raise ValueError(f"`eval_mode` must be 'area' or '11points', but got {eval_mode!r}.")
         self.thresholds = {f'AP{round(100 * value):02d}': float(value) for value in thresholds}
+        if len(self.thresholds) < len(thresholds):
+            raise ValueError(
+                f'`iou_thrs` must differ by a hundredth at least, for names like `AP50`, but got {iou_thrs}.'
+            )
         self.eval_mode = eval_mode
         self.legacy_plus_one = legacy_plus_one
         self.groups = (groups,) if isinstance(groups, str) else tuple(groups)

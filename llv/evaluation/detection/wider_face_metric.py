@@ -20,6 +20,7 @@ from .average_precision import (
     judge,
     precision_recall,
 )
+from .samples import instances
 
 _THRESHOLDS = 1 - np.arange(1, 1001) / 1000
 
@@ -53,7 +54,8 @@ class WiderFaceMetric(BaseMetric):
 
     Raises:
         FileNotFoundError: A subset file is not there.
-        ValueError: A subset file lacks what it should hold, or a picture of the test is not in it.
+        ValueError: A subset file lacks what it should hold, a picture of the test is not in it, or samples lack
+            annotations or predictions.
     """
 
     default_prefix = 'wider_face'
@@ -74,18 +76,25 @@ class WiderFaceMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep detections and faces, in coordinates of the original pictures."""
         for sample in data_samples:
-            found = sample['pred_instances']
-            chosen = (found['labels'] == self.label).cpu().numpy()
+            if 'img_path' not in sample:
+                raise ValueError(
+                    '`WiderFaceMetric` needs `img_path`: add it to the `meta_keys` of `PackDetInputs` in '
+                    'the test pipeline.'
+                )
+            boxes, scores, labels = instances(
+                sample, 'pred_instances', ('bboxes', 'scores', 'labels')
+            )
+            chosen = labels == self.label
             path = Path(sample['img_path'])
             valid, ignored = (
-                np.asarray(sample[key]['bboxes'].cpu().numpy(), float).reshape(-1, 4)
+                instances(sample, key, ('bboxes',))[0].reshape(-1, 4).astype(float)
                 for key in ('gt_instances', 'ignored_instances')
             )
             self.results.append(
                 dict(
                     key=f'{path.parent.name}/{path.stem}',
-                    boxes=found['bboxes'].cpu().numpy()[chosen].astype(float),
-                    scores=found['scores'].cpu().numpy()[chosen].astype(float),
+                    boxes=boxes[chosen].astype(float),
+                    scores=scores[chosen].astype(float),
                     faces=Faces(
                         np.concatenate([valid, ignored]),
                         np.arange(len(valid) + len(ignored)) < len(valid),

@@ -12,6 +12,7 @@ _VGG16 = (64, 64, 'M', 128, 128, 'M', 256, 256, 256, 'C', 512, 512, 512, 'M', 51
 _FC = 1024
 _TAPS = (15, 22, 29, 34)  # ReLUs of conv3_3, conv4_3, conv5_3 and fc7 in the flat list
 _DILATIONS = (1, 3, 6)
+_MIN_SIDE = 28  # below it nothing is left after the last pooling
 
 # fc6 and fc7 are new beside the ImageNet weights of the thirteen: Xavier, as their papers do
 _INITIALISATION = dict(
@@ -25,7 +26,13 @@ _INITIALISATION = dict(
 
 
 def scaled_channels(channels: int, width: float) -> int:
-    """``channels`` times ``width``, rounded to a multiple of 8, at least 8."""
+    """``channels`` times ``width``, rounded to a multiple of 8, at least 8.
+
+    Raises:
+        ValueError: `width` is not positive.
+    """
+    if not width > 0:
+        raise ValueError(f'`width` must be positive, but got {width!r}.')
     return max(8, round(channels * width / 8) * 8)
 
 
@@ -46,15 +53,9 @@ class FaceVGG(BaseModule):
         init_cfg: What follows upon Kaiming (Xavier for fc6 and fc7), such as
             ``dict(type='Pretrained', checkpoint='open-mmlab://vgg16_caffe')``, which has the thirteen convolutions.
 
-    Attributes:
-        out_channels: Of the four maps; 256, 512, 512, 1024 at width 1.
-        strides: Of the four maps.
-
     Raises:
         ValueError: `fc6_dilation` or `width` is not possible.
     """
-
-    strides = (4, 8, 16, 32)
 
     def __init__(
         self, fc6_dilation: int = 3, width: float = 1.0, init_cfg: dict | list[dict] | None = None
@@ -65,8 +66,6 @@ class FaceVGG(BaseModule):
             raise ValueError(
                 f'`fc6_dilation` must be one of {_DILATIONS}, but got {fc6_dilation!r}.'
             )
-        if not width > 0:
-            raise ValueError(f'`width` must be positive, but got {width!r}.')
         layers: list[nn.Module] = []
         channels = 3
         for step in _VGG16:
@@ -84,7 +83,6 @@ class FaceVGG(BaseModule):
             nn.ReLU(inplace=True),
         ]
         self.features = nn.Sequential(*layers)
-        self.out_channels = tuple(self.features[tap - 1].out_channels for tap in _TAPS)
 
     @property
     def fc6(self) -> nn.Conv2d:
@@ -97,12 +95,22 @@ class FaceVGG(BaseModule):
         return self.features[33]
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of stride 4, 8, 16 and 32 (conv3_3, conv4_3, conv5_3, fc7), all after their ReLU.
+        """Maps of stride 4, 8, 16 and 32 (conv3_3, conv4_3, conv5_3, fc7) with 256, 512, 512 and 1024 channels at
+        width 1, all after their ReLU.
 
         Args:
-            images: (N, 3, H, W), BGR 0..255 minus (104, 117, 123) for the published weights; at least 32 pixels high
+            images: (N, 3, H, W), BGR 0..255 minus (104, 117, 123) for the published weights; at least 28 pixels high
                 and wide.
+
+        Raises:
+            ValueError: They are smaller.
         """
+        height, width = images.shape[-2:]
+        if min(height, width) < _MIN_SIDE:
+            raise ValueError(
+                f'`FaceVGG` needs pictures of at least {_MIN_SIDE} pixels a side, but got {height} x {width}; enlarge '
+                'them, leave out the smallest views, or set `pad_size_divisor=32` of the `data_preprocessor`.'
+            )
         maps = []
         for index, layer in enumerate(self.features):
             images = layer(images)

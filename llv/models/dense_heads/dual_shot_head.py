@@ -59,10 +59,24 @@ class DualShotHead(BaseDenseHead):
 
         Returns:
             Class scores (N, 2, H_l, W_l): face, background, and box deltas (N, 4, H_l, W_l), in the order of the maps.
+
+        Raises:
+            ValueError: There are not two maps a level.
         """
-        scores, boxes = self.second(feats[: self.num_levels])
-        first_scores, first_boxes = self.first(feats[self.num_levels :])
+        enhanced, original = self._shots(feats)
+        scores, boxes = self.second(enhanced)
+        first_scores, first_boxes = self.first(original)
         return scores + first_scores, boxes + first_boxes
+
+    def _shots(self, feats: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """The enhanced maps and the original ones."""
+        n = self.num_levels
+        if len(feats) != 2 * n:
+            raise ValueError(
+                f'`DualShotHead` takes {n} enhanced and {n} original maps, but got {len(feats)} in all; let a '
+                '`llv.DualShotNeck` give them.'
+            )
+        return feats[:n], feats[n:]
 
     def loss_by_feat(
         self,
@@ -83,7 +97,7 @@ class DualShotHead(BaseDenseHead):
         self, x: Sequence[Tensor], batch_data_samples: list, rescale: bool = False
     ) -> list[InstanceData]:
         """Faces of every picture, from the enhanced maps only; as in :meth:`FaceHead.predict_by_feat`."""
-        return self.second.predict(x[: self.num_levels], batch_data_samples, rescale)
+        return self.second.predict(self._shots(x)[0], batch_data_samples, rescale)
 
     def predict_by_feat(
         self,

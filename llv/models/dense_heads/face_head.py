@@ -108,9 +108,11 @@ class FaceHead(SSDHead):
         train_cfg: Replaces entries of ``TRAIN_CFG``.
         test_cfg: Replaces entries of ``TEST_CFG``.
         init_cfg: How the convolutions start.
+        num_classes: 1, since max-out and the groups are made for faces; written into a config it tells tools that read
+            it from any head. Several classes, as in ExDark, are a matter of ``llv.SSDHead``.
 
     Raises:
-        ValueError: A name is unknown, or the lists do not agree in length.
+        ValueError: A name is unknown, the lists do not agree in length, or there are to be several classes.
     """
 
     def __init__(
@@ -132,7 +134,13 @@ class FaceHead(SSDHead):
         init_cfg: Mapping[str, Any] | None = dict(  # noqa: B006
             type='Xavier', layer='Conv2d', distribution='uniform', bias=0
         ),
+        num_classes: int = 1,
     ) -> None:
+        if num_classes != 1:
+            raise ValueError(
+                f'`num_classes` must be 1, the face, but got {num_classes!r}; for several classes, as in ExDark, take '
+                '`llv.SSDHead` (`configs/ssd`).'
+            )
         if max_out not in MAX_OUT:
             raise ValueError(
                 f'`max_out` must be one of {", ".join(map(str, MAX_OUT))}, but got {max_out!r}.'
@@ -159,7 +167,7 @@ class FaceHead(SSDHead):
             for group in self.groups
         ]
         super().__init__(
-            num_classes=1,
+            num_classes=num_classes,
             in_channels=in_channels,
             feat_channels=feat_channels,
             anchor_generator=generators[0],
@@ -201,6 +209,9 @@ class FaceHead(SSDHead):
         Returns:
             Class scores (N, 2 · G_l, H_l, W_l): face, background for each of the G_l groups of level l, after max-out,
             before softmax. Box deltas (N, 4 · G_l, H_l, W_l).
+
+        Raises:
+            ValueError: There is not one map a level.
         """
         if len(feats) != len(self.reg_convs):
             raise ValueError(
@@ -385,7 +396,7 @@ def _targets(instances: InstanceData, scale: float) -> InstanceData:
     if labels.any():
         raise ValueError(
             f'A face head knows the label 0 only, but the ground truth has {labels.max().item()}; use a dataset of '
-            'one class.'
+            'one class, or a detector with `llv.SSDHead` for several.'
         )
     boxes = get_box_tensor(instances.bboxes)
     kept = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)

@@ -30,6 +30,9 @@ class DSFD(FaceDetector):
     matching IoU      0.4                        0.4                       0.35
     ================  =========================  ========================  =============================
 
+    The pyramid of ``vgg`` begins at the original maps before the L2 normalisation, which the heads of the first shot
+    see, as in the community's code; that ``paper`` does so too is our choice.
+
     Pictures are BGR 0..255; the preprocessor subtracts (104, 117, 123).
 
     Args:
@@ -37,14 +40,14 @@ class DSFD(FaceDetector):
         depth: 16 (VGG) or 50, 101, 152 (ResNet); the published depth of the preset if None: 152, 16, 16. The L2
             normalisation belongs to VGG; a ResNet goes without. ``vgg`` has no other depth than 16.
         width: Multiplies the channels inside; 1 is the published network.
-        fc6_dilation: Of a VGG: 1, 3 or 6; None takes 1 for the release and else 3.
+        fc6_dilation: Of a VGG: 1, 3 or 6; None takes 1 for the release and else 3. A ResNet has none.
         init_cfg: As in every mmengine module.
         parts: ``backbone``, ``neck``, ``bbox_head``, ``train_cfg``, ``test_cfg``, ``data_preprocessor``: what is to be
             different; a config with ``type`` replaces the part, one without changes its arguments
             (``neck=dict(fpn=dict(align_corners=True))``).
 
     Raises:
-        ValueError: There is no such preset, or not with this depth.
+        ValueError: There is no such preset, or not with this depth, or a ResNet is to have an fc6.
 
     Example:
         >>> detector = DSFD('release', depth=50, width=0.125)
@@ -67,9 +70,14 @@ class DSFD(FaceDetector):
                 f"`depth={depth!r}` does not go with `preset='{preset}'`; 'vgg' has 16 layers, the others "
                 f'{", ".join(map(str, _DEPTHS[:-1]))} or {_DEPTHS[-1]}.'
             )
-        backbone, channels = _backbone(
-            depth, width, fc6_dilation or (1 if preset == 'release' else 3)
-        )
+        if fc6_dilation is None:
+            fc6_dilation = 1 if preset == 'release' else 3
+        elif depth != 16:
+            raise ValueError(
+                f'`fc6_dilation` belongs to VGG, but `depth={depth}` is a ResNet; leave it out (None), or take '
+                '`depth=16`.'
+            )
+        backbone, channels = _backbone(depth, width, fc6_dilation)
         channels += [scaled_channels(c, width) for c in (512, 256)]
         extra = dict(
             type='llv.FaceExtraNeck',
@@ -123,7 +131,8 @@ class DSFD(FaceDetector):
                 fem = dict(type='llv.FEMNeck', in_channels=channels, form='community')
             neck = dict(
                 type='llv.DualShotNeck',
-                original=dict(type='llv.NeckChain', extra=extra, **norm),
+                extra=extra,
+                **norm,
                 enhanced=dict(type='llv.NeckChain', fpn=fpn, fem=fem, **norm),
             )
             head = dict(

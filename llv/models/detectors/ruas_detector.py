@@ -46,6 +46,9 @@ class RUASDetector(FaceDetector):
     One square anchor a cell, half as large as that of S3FD; matching at an IoU of 0.3. Pictures are
     tested at 1 500 000 pixels, see ``llv.ResizeToArea``.
 
+    It knows one class, the face. The network that the paper searched for the twelve classes of ExDark
+    was not published, and this one does not stand in for it; see ``configs/ssd`` for ExDark.
+
     Only the network with VGG-16 was released. Of those with a ResNet (Table VII of the paper) nothing
     but the name is known; here they take the four stages as they are, without L2 norms, because batch
     normalisation keeps their maps from growing as those of VGG do.
@@ -83,8 +86,6 @@ class RUASDetector(FaceDetector):
             raise ValueError(
                 f'`backbone` must be one of {", ".join(BACKBONES)}, but got {backbone!r}.'
             )
-        if not width > 0:
-            raise ValueError(f'`width` must be positive, but got {width!r}.')
         genotype = detector_genotype(genotype)
         vgg = backbone == 'vgg16'
         if vgg:

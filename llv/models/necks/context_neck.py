@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from llv.registry import MODELS
 
+from .maps import check_maps
+
 _XAVIER = dict(type='Xavier', layer='Conv2d', distribution='uniform', bias=0)
 
 
@@ -80,4 +82,5 @@ class ContextNeck(BaseModule):
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The maps in their sizes."""
+        check_maps(self, maps, len(self.levels))
         return tuple(module(m) for module, m in zip(self.levels, maps, strict=True))

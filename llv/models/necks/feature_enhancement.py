@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from llv.registry import MODELS
 
+from .maps import check_maps
+
 _XAVIER = dict(type='Xavier', layer='Conv2d', distribution='uniform', bias=0)
 _RATE = 3  # dilation in the paper and in the community's re-implementation
 
@@ -73,9 +75,8 @@ class ThreeBranchFEM(nn.Module):
         self.split = split
         self.widths = widths
         for number, width in enumerate(widths, start=1):
-            inside = [width if split else third] * (number - 1)
             layers: list[nn.Module] = []
-            for takes, gives in pairwise([width if split else channels, *inside, width]):
+            for takes, gives in pairwise([width if split else channels, *[width] * number]):
                 layers += [_conv(takes, gives, _RATE), nn.ReLU()]
             self.add_module(f'branch{number}', nn.Sequential(*layers))
 
@@ -115,4 +116,5 @@ class FEMNeck(BaseModule):
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The maps in their sizes."""
+        check_maps(self, maps, len(self.levels))
         return tuple(fem(m) for fem, m in zip(self.levels, maps, strict=True))

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from llv.registry import MODELS
 
+from .maps import check_maps
+
 
 @MODELS.register_module()
 class L2NormNeck(BaseModule):
@@ -44,5 +46,6 @@ class L2NormNeck(BaseModule):
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The maps in their shapes, the first ones normalised."""
+        check_maps(self, maps, len(self.norms), further=True)
         normalised = [norm(m) for norm, m in zip(self.norms, maps, strict=False)]
         return (*normalised, *maps[len(normalised) :])

@@ -40,18 +40,24 @@ class DualShotNeck(BaseModule):
     made from them.
 
     Args:
-        original: Config of the neck that takes the backbone's maps.
-        enhanced: Config of the neck that takes the maps of `original`.
+        extra: Config of the neck that adds the coarsest maps to the backbone's.
+        enhanced: Config of the neck that takes the maps of `extra`.
+        norm: Config of what normalises the maps of `extra` for the first shot, or None; `enhanced` sees them before.
     """
 
     def __init__(
-        self, original: dict[str, Any], enhanced: dict[str, Any], init_cfg: dict | None = None
+        self,
+        extra: dict[str, Any],
+        enhanced: dict[str, Any],
+        norm: dict[str, Any] | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.original = MODELS.build(original)
+        self.extra = MODELS.build(extra)
         self.enhanced = MODELS.build(enhanced)
+        self.norm = None if norm is None else MODELS.build(norm)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The enhanced maps, fine to coarse, followed by the original ones: twice as many as `original` gives."""
-        original = self.original(maps)
-        return (*self.enhanced(original), *original)
+        """The enhanced maps, fine to coarse, followed by the original ones: twice as many as `extra` gives."""
+        maps = self.extra(maps)
+        return (*self.enhanced(maps), *(maps if self.norm is None else self.norm(maps)))

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from llv.registry import MODELS
 
+from .maps import check_maps
+
 _XAVIER = dict(type='Xavier', layer='Conv2d', distribution='uniform', bias=0)
 
 
@@ -64,6 +66,7 @@ class ProductFPN(BaseModule):
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The maps in their shapes, the one at ``top_level`` and those below it enhanced."""
+        check_maps(self, maps, self.top_level + 1, further=True)
         outputs = list(maps)
         if len(self.top_down) > self.top_level:
             top = self.top_down[self.top_level](maps[self.top_level])
@@ -97,6 +100,7 @@ class NeighbourProduct(BaseModule):
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The maps in their shapes."""
+        check_maps(self, maps, len(self.lateral))
         outputs = [conv(m) for conv, m in zip(self.lateral, maps, strict=True)]
         for level, conv in enumerate(self.top_down):
             outputs[level] = outputs[level] * enlarge(conv(maps[level + 1]), outputs[level])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from llv.registry import TASK_UTILS
 
-# faces compared with all anchors at a time: bounds the memory on pictures with thousands of faces
+# boxes compared with all anchors at a time: bounds the memory on pictures with thousands of faces
 _CHUNK = 64
 
 
@@ -93,8 +93,9 @@ class ScaleCompensationAssigner(BaseAssigner):
         inds[(inds == 0) & (overlaps >= self.neg_iou_thr)] = -1
         if gt_instances_ignore is not None and len(gt_instances_ignore):
             covers = get_box_tensor(gt_instances_ignore.bboxes)
-            covered = bbox_overlaps(anchors, covers, mode='iof').amax(dim=1)
-            inds[(inds == 0) & (covered > self.ignore_iof_thr)] = -1
+            for part in covers.split(_CHUNK):
+                covered = bbox_overlaps(anchors, part, mode='iof').amax(dim=1)
+                inds[(inds == 0) & (covered > self.ignore_iof_thr)] = -1
 
         labels = torch.full_like(inds, -1)
         positive = inds > 0

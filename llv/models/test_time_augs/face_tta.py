@@ -93,7 +93,9 @@ class FaceTTAModel(DetTTAModel):
             [view.bboxes for view in found], [view.scores for view in found], metas
         )
         labels = torch.cat([view.labels for view in found])
-        merged = data_samples[0].new()  # the views stay as they are
+        # metrics read the ground truth that comes with the picture, which a mirrored view has mirrored
+        plain = next((s for s in data_samples if not s.flip), data_samples[0])
+        merged = plain.new()  # the views stay as they are
         merged.pred_instances = self._merge(boxes, scores, labels)
         return merged
 

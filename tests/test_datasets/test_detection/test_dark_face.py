@@ -172,6 +172,14 @@ def test_missing_files_are_named_or_skipped(root):
     assert any('3 of 10' in text and 'not comparable' in text for text in warnings(lines))
 
 
+def test_links_to_nowhere_are_missing_files(root):
+    for name in ('image/1.png', 'label/4.txt'):
+        (root / name).unlink()
+        (root / name).symlink_to(root / 'nowhere')
+    with pytest.raises(FileNotFoundError, match='1 without label: `4.png`; 1 without picture: `1`'):
+        DarkFaceDataset(data_root=str(root))
+
+
 def test_duplicates_are_named_and_the_png_is_read(root):
     data.picture(root / 'image' / '1.jpg', (10, 10))
     (root / 'image' / '._1.png').write_bytes(b'left by a Mac')

@@ -141,7 +141,7 @@ coordinates = st.floats(-30, 90, allow_nan=False)
 lengths = st.floats(-5, 80, allow_nan=False)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     values=st.lists(st.tuples(coordinates, coordinates, lengths, lengths), max_size=6),
     size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
@@ -224,6 +224,16 @@ def test_missing_files_are_named_or_skipped(root):
     assert dataset.repairs.counts['skipped'] == 3
     (warning,) = [text for level, text in lines if level >= logging.WARNING]
     assert '3 of 8' in warning and 'Cat/2015_00004.jpg.txt' in warning
+
+
+def test_links_to_nowhere_are_missing_files(root):
+    for name in ('images/Bicycle/2015_00001.png', 'annotations/Dog/2015_00006.png.txt'):
+        (root / name).unlink()
+        (root / name).symlink_to(root / 'nowhere')
+    with pytest.raises(FileNotFoundError) as error:
+        ExDarkDataset(data_root=str(root))
+    assert '1 without picture: `Bicycle/2015_00001.png`' in str(error.value)
+    assert '1 without annotation: `Dog/2015_00006.png.txt`' in str(error.value)
 
 
 def test_only_ten_missing_files_are_named(tmp_path):

@@ -152,8 +152,39 @@ def test_a_face_beyond_the_picture_has_no_box_but_stays_an_ellipse(tmp_path):
     dataset, (record,) = read(write_fddb(tmp_path / 'FDDB', folds={1: text}))
     assert [item['bbox'] for item in record['instances']] == [[0, 15, 5, 25]]
     assert len(record['ellipses']) == 2
-    assert dataset.repairs.counts == {'dropped': 1, 'clipped': 1}
+    assert dataset.repairs.counts == {'dropped': 1}
     assert dataset.repairs.entries[0].where.endswith('FDDB-fold-01-ellipseList.txt:3')
+
+
+def test_names_that_come_twice_are_read_once_and_noted(root):
+    names = root / 'FDDB-folds' / 'FDDB-fold-02.txt'
+    names.write_text(f'{C}\n{C}\n')
+    picture = root / 'originalPics' / f'{C}.jpg'
+    picture.with_suffix('.png').write_bytes(picture.read_bytes())
+    dataset, records = read(root)
+    assert [record['name'] for record in records] == [A, B, C]
+    assert records[2]['img_path'] == str(picture)
+    assert [(kind, where) for kind, where, _ in dataset.repairs.entries] == [
+        ('duplicate', str(names)),
+        ('duplicate', str(picture.with_suffix('.png'))),
+    ]
+
+
+def test_folds_that_share_a_picture_or_have_none_are_refused(tmp_path):
+    root = write_fddb(tmp_path / 'shared', folds={1: f'{A}\n0\n', 2: f'{B}\n0\n{A}\n0\n'})
+    with pytest.raises(
+        ValueError, match='fold-02-ellipseList.txt:3: .* already listed at .*01.*:1'
+    ):
+        read(root)
+    empty = write_fddb(tmp_path / 'empty', folds={1: '', 2: ''})
+    (empty / 'originalPics').mkdir()
+    with pytest.raises(ValueError, match='lists in .* name no picture'):
+        read(empty)
+    with pytest.raises(ValueError, match='`folds` must be among'):
+        read(root, folds=[])
+    (root / 'FDDB-folds' / 'FDDB-fold-1-ellipseList.txt').write_text(f'{B}\n0\n')
+    with pytest.raises(ValueError, match='fold-01-.*fold-1-.* are both fold 1: keep one'):
+        read(root)
 
 
 def test_training_may_leave_out_pictures_without_faces(root):

@@ -138,6 +138,27 @@ def test_the_lines_count_where_the_number_disagrees(tmp_path):
     assert 'announces 3 faces and has 1' in dataset.repairs.entries[0].text
 
 
+def test_a_picture_without_a_number_among_others_is_noted(tmp_path):
+    text = f'{P1}\n{P2}\n1\n4 5 20 30 0 0 0 0 0 0\n'
+    dataset, records = read(write_wider(tmp_path / 'WIDER', text))
+    assert [len(boxes(record)) for record in records] == [0, 1]
+    (note,) = dataset.repairs.entries
+    assert note.kind == 'count mismatch' and note.where.endswith(':1') and P1 in note.text
+
+
+def test_suffixes_do_not_matter_and_pictures_beside_the_list_are_named(root):
+    folder = (root / 'WIDER_train' / 'images' / P1).parent
+    (folder / Path(P1).name).rename(folder / Path(P1).with_suffix('.JPG').name)
+    (folder / 'more.jpg').write_bytes((folder / Path(P2).name).read_bytes())
+    dataset, records = read(root)
+    assert Path(records[0]['img_path']).suffix == '.JPG' and len(boxes(records[0])) == 2
+    notes = [(kind, where) for kind, where, _ in dataset.repairs.entries if kind == 'not listed']
+    assert notes == [('not listed', '0--Parade/more.jpg')]
+    # a list of one's own may name a part of the pictures
+    dataset, _ = read(root, ann_file='wider_face_split/wider_face_train_bbx_gt.txt')
+    assert 'not listed' not in dataset.repairs.counts
+
+
 def test_the_test_set_is_a_list_of_pictures_without_labels(tmp_path):
     root = write_wider(tmp_path / 'WIDER', f'{P1}\n{P3}\n', 'test')
     dataset, records = read(root, subset='test', test_mode=True)
@@ -184,6 +205,7 @@ def test_other_counts_than_the_official_ones_are_told(root, monkeypatch):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
+        ('\n', 'names no picture: download it again'),
         ('3\n', ':1: `3` is neither'),
         (f'{P1}\n1 2\n', ':2: `1 2` is neither'),
         (f'{P1}\n1\n1 2 3 4\n', ':3: `1 2 3 4` is not "left top'),

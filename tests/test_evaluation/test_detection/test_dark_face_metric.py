@@ -178,6 +178,9 @@ def test_mistakes_are_told_in_a_sentence(tmp_path):
             DarkFaceMetric(**options)
     with pytest.raises(ValueError, match='no `gt_instances`'):
         measure([dict(pred_instances=sample([], [], [])['pred_instances'])])
+    broken = sample([[1, 1, 9, 9]], [[1, 1, 9, float('nan')]], [0.5], img_path='7.png')
+    with pytest.raises(ValueError, match='`7.png` has `pred_instances.bboxes` that are not finite'):
+        measure([broken])
     twice = [sample([], [], [], img_path=f'{folder}/1.png') for folder in 'ab']
     with pytest.raises(ValueError, match='named `1`'):
         measure(twice, submission_dir=tmp_path)

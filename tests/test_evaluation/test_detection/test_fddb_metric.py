@@ -361,7 +361,12 @@ def test_files_hold_the_curves_and_what_was_measured_in_official_order(tmp_path)
     [
         (lambda s: s.pop('ellipses'), '`ellipses` of `llv.FDDBDataset`: add it to the `meta_keys`'),
         (lambda s: s.pop('name'), '`name` of `llv.FDDBDataset`'),
-        (lambda s: s['pred_instances']['scores'].fill_(math.nan), 'img_0` are not finite'),
+        (lambda s: s.pop('img_id'), '`img_id` of `llv.FDDBDataset`'),
+        (lambda s: s.pop('pred_instances'), 'img_0` has no `pred_instances`; use the metric with'),
+        (
+            lambda s: s['pred_instances']['scores'].fill_(math.nan),
+            'img_0` has `pred_instances.scores` that are not finite',
+        ),
         (lambda s: s['ellipses'].clear(), 'the pictures of this test have none'),
     ],
 )

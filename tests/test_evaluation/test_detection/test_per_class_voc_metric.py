@@ -119,6 +119,7 @@ def test_mistakes_are_told_in_a_sentence():
     for options, message in (
         (dict(iou_thrs=1.5), '`iou_thrs` must be in'),
         (dict(iou_thrs=[]), '`iou_thrs` must be in'),
+        (dict(iou_thrs=[0.5, 0.501]), '`iou_thrs` must differ by a hundredth'),
         (dict(eval_mode='coco'), '`eval_mode` must be'),
     ):
         with pytest.raises(ValueError, match=message):

@@ -210,6 +210,14 @@ def test_the_metric_gives_each_subset_beside_ap50(tmp_path):
     }
 
 
+@pytest.mark.parametrize('key', ['img_path', 'pred_instances', 'gt_instances', 'ignored_instances'])
+def test_samples_that_lack_something_are_told_in_a_sentence(key):
+    one = sample('0--Parade/a.jpg', [OTHER], [0.5], [OTHER])
+    del one[key]
+    with pytest.raises(ValueError, match=f'`{key}`.*`PackDetInputs`|`{key}`; use the metric with'):
+        evaluate([one])
+
+
 def test_pictures_and_files_that_do_not_belong_are_named(tmp_path):
     easy = write_subset(tmp_path)
     stranger = [sample('x/0--Parade/c.jpg', [BOX], [0.9], [BOX])]

@@ -35,8 +35,6 @@ def test_maps_at_640_have_strides_4_to_32():
         maps = backbone(torch.empty(2, 3, 640, 640))
     wanted = [(2, 256, 160, 160), (2, 512, 80, 80), (2, 512, 40, 40), (2, 1024, 20, 20)]
     assert [tuple(m.shape) for m in maps] == wanted
-    assert backbone.out_channels == (256, 512, 512, 1024)
-    assert [640 // m.shape[-1] for m in maps] == list(backbone.strides)
 
 
 def plain(weights, x, dilation):
@@ -97,6 +95,20 @@ def test_without_a_file_the_signal_survives_the_depth():
     assert (
         0.1 < conv5.std() < 10
     )  # Xavier's would have lost a factor of √2 in each of thirteen layers
+
+
+def test_pictures_too_small_to_be_halved_five_times_are_told():
+    backbone = FaceVGG(width=1 / 64)
+    assert [m.shape[-2:] for m in backbone(torch.zeros(1, 3, 28, 28))] == [
+        (7, 7),
+        (4, 4),
+        (2, 2),
+        (1, 1),
+    ]
+    for size in ((27, 64), (64, 27)):
+        sentence = f'at least 28 pixels a side, but got {size[0]} x {size[1]}; .*`pad_size_divisor'
+        with pytest.raises(ValueError, match=sentence):
+            backbone(torch.zeros(1, 3, *size))
 
 
 def test_eval_and_train_return_the_module():

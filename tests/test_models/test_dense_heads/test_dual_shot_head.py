@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from test_models.test_task_modules import plain_faces as plain
 
 from llv.registry import MODELS
 
 pytest.importorskip('mmdet')
+from mmdet.structures import DetDataSample  # noqa: E402
 
 SIZE = 64
 CHANNELS = [4, 4, 6, 6, 4, 4]
@@ -89,3 +89,13 @@ def test_the_second_shot_predicts_from_the_enhanced_maps():
     scores, boxes = head([*enhanced, *random_feats(1)])
     assert len(scores) == len(boxes) == 12
     assert torch.equal(scores[0], head.second(enhanced)[0][0])
+
+
+@pytest.mark.parametrize('count', [6, 11, 13])
+def test_refuses_another_number_of_maps_also_for_prediction(count):
+    head, maps = build().eval(), [*random_feats(0), *random_feats(1), *random_feats(2)][:count]
+    sentence = f'takes 6 enhanced and 6 original maps, but got {count} in all'
+    with pytest.raises(ValueError, match=sentence):
+        head.loss(maps, samples())
+    with pytest.raises(ValueError, match=sentence):
+        head.predict(maps, samples())

@@ -424,6 +424,7 @@ def test_nothing_found_is_an_empty_result():
     [
         (dict(max_out='retina'), '`max_out` must be one of None, s3fd, pyramidbox, dsfd'),
         (dict(head='flat'), '`head` must be one of conv, deep'),
+        (dict(num_classes=12), '`num_classes` must be 1, the face, but got 12; .* ExDark'),
         (dict(strides=(4, 8)), '`in_channels`, `strides` and `anchor_sizes` must name the same'),
         (dict(groups=[]), '`groups` must begin with the group that predicts'),
         (dict(groups=[dict(name='face', first_level=1)]), '`groups` must begin with'),
@@ -438,6 +439,10 @@ def test_nothing_found_is_an_empty_result():
 def test_refuses_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+def test_a_config_may_name_its_one_class():
+    assert build(num_classes=1).num_classes == build().num_classes == 1
 
 
 def test_refuses_another_number_of_maps():

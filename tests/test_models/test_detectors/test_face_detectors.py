@@ -3,6 +3,7 @@
 What they compute is compared with the published networks in ``test_convert_detectors.py``.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mmengine.structures import InstanceData
 pytest.importorskip('mmdet')
 from mmdet.structures import DetDataSample  # noqa: E402
 
-from llv.apis import clear_pretrained  # noqa: E402
+from llv.apis import clear_pretrained, plug_enhancer  # noqa: E402
 from llv.models.detectors import DSFD, S3FD, PyramidBox  # noqa: E402
 from llv.models.detectors.face_detector import FACE_PREPROCESSOR, changed  # noqa: E402
 from llv.registry import MODELS  # noqa: E402
@@ -117,8 +118,8 @@ def two_shots(pyramid, fem):
 def community():
     def fem(c):
         third, rest = c // 3, c - 2 * (c // 3)
-        first = 3 * conv(c, third, 3)
-        return first + 2 * conv(third, third, 3) + conv(third, rest, 3)
+        first = 2 * conv(c, third, 3) + conv(c, rest, 3)
+        return first + conv(third, third, 3) + 2 * conv(rest, rest, 3)
 
     down = conv(256, 256) + sum(
         conv(upper, lower) for lower, upper in zip(LEVELS, LEVELS[1:], strict=False)
@@ -160,6 +161,53 @@ def test_parameters_and_maps_are_those_of_the_tables(config, wanted):
         groups = [1] * 12
     assert [m.shape[1] for m in scores] == [2 * n for n in groups]
     assert [m.shape[1] for m in boxes] == [4 * n for n in groups]
+
+
+@pytest.mark.parametrize(
+    'name, layers',
+    [
+        (
+            's3fd',
+            'neck.extra.convs.* neck.norm.norms.* bbox_head.reg_convs.* bbox_head.cls_convs.*',
+        ),
+        (
+            'pyramidbox',
+            'neck.extra.convs.* neck.fpn.top_down.* neck.fpn.lateral.* neck.norm.norms.* '
+            'neck.context.levels.*.branch1.conv neck.context.levels.*.branch1.norm '
+            'neck.context.levels.*.branch2a.conv neck.context.levels.*.branch2a.norm '
+            'neck.context.levels.*.branch2b.conv neck.context.levels.*.branch2b.norm '
+            'neck.context.levels.*.branch2c.conv neck.context.levels.*.branch2c.norm '
+            'neck.context.levels.*.ssh_1 neck.context.levels.*.ssh_dimred '
+            'neck.context.levels.*.ssh_2 neck.context.levels.*.ssh_3a neck.context.levels.*.ssh_3b '
+            'bbox_head.reg_convs.* bbox_head.cls_convs.*',
+        ),
+        (
+            'dsfd release vgg',
+            'neck.extra.convs.* neck.fpn.top_down.* neck.fpn.lateral.* neck.norm.norms.* '
+            'neck.fem.levels.*.cpm1 neck.fem.levels.*.cpm2 neck.fem.levels.*.cpm3 '
+            'neck.fem.levels.*.cpm4 neck.fem.levels.*.cpm5 '
+            + ' '.join(
+                f'bbox_head.{kind}_convs.*.conv{i}' for kind in ('reg', 'cls') for i in (1, 2, 3, 4)
+            ),
+        ),
+        (
+            'dsfd vgg',
+            'neck.extra.convs.* neck.norm.norms.* neck.enhanced.fpn.top_down.* '
+            'neck.enhanced.fpn.lateral.* neck.enhanced.norm.norms.* '
+            'neck.enhanced.fem.levels.*.branch1.* neck.enhanced.fem.levels.*.branch2.* '
+            'neck.enhanced.fem.levels.*.branch3.* bbox_head.first.reg_convs.* '
+            'bbox_head.first.cls_convs.* bbox_head.second.reg_convs.* bbox_head.second.cls_convs.*',
+        ),
+    ],
+)
+def test_layers_keep_the_names_that_checkpoints_have(name, layers):
+    with torch.device('meta'):
+        detector = MODELS.build(dict(DETECTORS[name], width=SMALL))
+    # numbers that stand alone are places in a list
+    found = {
+        re.sub(r'(?<=\.)\d+(?=\.|$)', '*', key.rsplit('.', 1)[0]) for key in detector.state_dict()
+    }
+    assert found == {'backbone.features.*', *layers.split()}
 
 
 def anchors(head):
@@ -231,11 +279,14 @@ def test_it_trains_and_predicts(name):
 
 @pytest.mark.parametrize('name', DETECTORS)
 def test_every_parameter_has_a_finite_gradient(name):
-    # also in a batch without faces: one without a gradient would stop training in several processes
+    # also in half precision, and in a batch without faces: a parameter without a gradient would stop training in
+    # several processes
     for boxes in (((20.0, 30.0, 45.0, 60.0),), ()):
         detector = small(name).train()
         data = detector.data_preprocessor(batch(boxes=boxes), True)
-        loss, _ = detector.parse_losses(detector(**data, mode='loss'))
+        with torch.autocast('cpu', torch.bfloat16, enabled=bool(boxes)):
+            losses = detector(**data, mode='loss')
+        loss, _ = detector.parse_losses(losses)
         loss.backward()
         assert bool(loss) is bool(boxes)
         for key, parameter in detector.named_parameters():
@@ -307,6 +358,9 @@ def test_parts_can_be_changed_and_replaced():
         (lambda: DSFD('releases'), ValueError, "`preset` must be 'release', 'paper' or 'vgg'"),
         (lambda: DSFD('vgg', depth=50), ValueError, "`depth=50` does not go with `preset='vgg'`"),
         (lambda: DSFD('release', depth=18), ValueError, '`depth=18` does not go with'),
+        (lambda: DSFD(depth=50, width=-1), ValueError, '`width` must be positive, but got -1'),
+        (lambda: DSFD(depth=50, fc6_dilation=3), ValueError, '`fc6_dilation` belongs to VGG'),
+        (lambda: DSFD(depth=16, width=SMALL, fc6_dilation=0), ValueError, '`fc6_dilation` must'),
         (lambda: S3FD(SMALL, head={}), TypeError, '`S3FD` has no argument `head`'),
         (lambda: S3FD(SMALL, fc6_dilation=5), ValueError, '`fc6_dilation` must be one of'),
     ],
@@ -324,13 +378,15 @@ CONFIGS += ['pyramidbox_small', 'dsfd_r50_small', 'dsfd_paper_small', 'dsfd_vgg_
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_the_base_config_builds_and_names_its_preprocessor(name):
+def test_the_base_config_builds_and_takes_an_enhancer(name):
     cfg = Config.fromfile(BASE / f'{name}.py')
     pretrained = clear_pretrained(cfg)
     assert pretrained == (0 if name.endswith('_small') else 1)
-    with torch.device('meta'):
-        detector = MODELS.build(cfg.model)
     # written out, so that a config with an enhancer can refer to it
     assert cfg.model.data_preprocessor == FACE_PREPROCESSOR
+    plugged = plug_enhancer(cfg, 'identity')
+    assert plugged.model.data_preprocessor.base == FACE_PREPROCESSOR
+    with torch.device('meta'):
+        detector = MODELS.build(plugged.model)
     count = sum(p.numel() for p in detector.parameters())
     assert (count < 3_000_000) is name.endswith('_small')

@@ -71,9 +71,9 @@ def test_the_l2_norms_start_at_their_scales():
 @pytest.mark.parametrize('backbone', ['vgg16', 'resnet50'])
 @torch.no_grad()
 def test_the_maps_of_the_published_size_have_125015_anchors(backbone):
-    detector = small(backbone=backbone).eval()
-    inputs = torch.zeros(1, 3, 1000, 1500)
-    cls_scores, bbox_preds = detector(inputs, mode='tensor')
+    with torch.device('meta'):  # sizes only
+        detector = RUASDetector(backbone=backbone, width=SMALL)
+        cls_scores, bbox_preds = detector(torch.empty(1, 3, 1000, 1500), mode='tensor')
     sizes = [tuple(scores.shape[2:]) for scores in cls_scores]
     halved = dict(vgg16=(62, 94), resnet50=(63, 94))[backbone]  # ResNets round up
     deepest = dict(vgg16=(31, 47), resnet50=(32, 47))[backbone]
@@ -253,7 +253,7 @@ def test_it_learns_together_with_the_scene_module(backbone):
     optimizer = torch.optim.Adam(detector.parameters(), 2e-3)
     start = {name: value.clone() for name, value in detector.state_dict().items()}
     wrapper = OptimWrapper(optimizer)
-    losses = [float(detector.train_step(data, wrapper)['loss'].detach()) for _ in range(25)]
+    losses = [float(detector.train_step(data, wrapper)['loss'].detach()) for _ in range(15)]
     assert np.isfinite(losses).all() and np.mean(losses[-3:]) < 0.7 * losses[0]
     moved = {name for name, value in detector.state_dict().items() if (value != start[name]).any()}
     assert {
@@ -315,6 +315,7 @@ def test_a_backbone_starts_from_pretrained_weights_unless_they_are_cleared(tmp_p
         (dict(genotype='darkface'), '`genotype` must be one of ruas-darkface'),
         (dict(genotype={**OTHER, 'loc': ['skip_connect'] * 6}), '`loc` .* `skip_connect`'),
         (dict(anchor_sizes=(8, 16)), '`anchor_sizes` must name the same levels'),
+        (dict(bbox_head=dict(num_classes=12)), '`num_classes` must be 1, .* `llv.SSDHead`'),
         (
             dict(bbox_head=dict(loc=['conv_1x1'])),
             '`loc` and `conf` must name one layer for each of the 6',
@@ -327,4 +328,4 @@ def test_a_backbone_starts_from_pretrained_weights_unless_they_are_cleared(tmp_p
 )
 def test_what_cannot_be_built_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        RUASDetector(**change)
+        RUASDetector(**{'width': SMALL, **change})

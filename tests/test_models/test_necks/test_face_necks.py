@@ -10,6 +10,7 @@ from torch import nn
 pytest.importorskip('mmdet')
 
 from llv.models.necks import (  # noqa: E402
+    ContextNeck,
     ContextPredictModule,
     DualShotNeck,
     FaceExtraNeck,
@@ -196,6 +197,21 @@ def test_the_context_of_a_cell_is_5_7_and_9_pixels_wide():
     assert [reach(module, 4, out) for out in (0, 7, 8, 11, 12, 15)] == [2, 2, 3, 3, 4, 4]
 
 
+@pytest.mark.parametrize(
+    'neck, count, sentence',
+    [
+        (lambda: FEMNeck([8] * 3, 'paper'), 2, '`FEMNeck` takes 3 maps, but got 2'),
+        (lambda: ContextNeck([8] * 3, 16), 4, '`ContextNeck` takes 3 maps, but got 4'),
+        (lambda: NeighbourProduct([8] * 3), 2, '`NeighbourProduct` takes 3 maps, but got 2'),
+        (lambda: ProductFPN([8] * 4, 3), 3, '`ProductFPN` takes at least 4 maps, but got 3'),
+        (lambda: L2NormNeck([8, 8], [2, 1]), 1, '`L2NormNeck` takes at least 2 maps, but got 1'),
+    ],
+)
+def test_another_number_of_maps_is_told(neck, count, sentence):
+    with pytest.raises(ValueError, match=f'{sentence}; let what stands before it'):
+        neck()(constant_maps([1.0] * count))
+
+
 # ---------------------------------------------------------------------------- chains
 
 
@@ -220,3 +236,9 @@ def test_two_shots_are_the_enhanced_maps_of_the_original_ones_and_those_behind()
     neck = DualShotNeck(dict(type='llv.AddOne', times=2), dict(type='llv.AddOne', times=7))
     found = [m.item() for m in neck([torch.tensor(0.0), torch.tensor(1.0)])]
     assert found == [7 * 3, 7 * 5, 2, 4]
+
+
+def test_the_first_shot_alone_sees_the_normalised_maps():
+    one, two, three = (dict(type='llv.AddOne', times=n) for n in (2, 7, 3))
+    found = [m.item() for m in DualShotNeck(one, two, norm=three)([torch.tensor(0.0)])]
+    assert found == [7 * 3, 3 * 3]

@@ -5,6 +5,8 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 from test_models.test_task_modules import plain_faces as plain
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from llv.registry import TASK_UTILS
 
@@ -79,6 +81,31 @@ def test_more_faces_than_are_compared_at_a_time_are_matched_as_by_the_loops():
     expected = plain.match(anchors, faces.tolist(), 0.35, 'mean')
     assert assign(build(), anchors, faces).gt_inds.tolist() == expected
     assert len(set(expected)) > 60  # the last of the faces have taken most anchors
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes how many elements the largest tensor has that is made meanwhile."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        sizes = (leaf.numel() for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor))
+        self.numel = max(self.numel, *sizes, 0)
+        return made
+
+
+@pytest.mark.parametrize('to_ignore', [False, True])
+def test_memory_does_not_grow_with_the_boxes_of_a_crowd(to_ignore):
+    anchors = plain.anchors(HEIGHT, WIDTH)
+    largest = []
+    for count in (100, 800):
+        boxes = random_faces(0, count) * np.float32(0.2)
+        with LargestTensor() as watch:
+            result = assign(build(), anchors, [] if to_ignore else boxes, boxes)
+        assert (result.gt_inds == -1).any() if to_ignore else (result.gt_inds > 0).any()
+        largest.append(watch.numel)
+    assert largest[0] == largest[1] < 100 * 2 * len(anchors)
 
 
 def test_compensation_gives_a_face_between_two_scales_the_mean_number_of_anchors():

@@ -65,6 +65,22 @@ def test_mirrored_boxes_are_mirrored_back_and_vote():
     assert found.labels.tolist() == [0, 0]
 
 
+@pytest.mark.parametrize('kind', ['vote', 'nms'])
+def test_the_ground_truth_is_that_of_a_view_that_is_not_mirrored(kind):
+    # mmdet's own pipelines, and the one that `--tta` makes, may begin with the mirrored view
+    right, mirrored = (
+        torch.tensor([[10.0, 10, 30, 40]]),
+        torch.tensor([[WIDTH - 30.0, 10, WIDTH - 10, 40]]),
+    )
+    views = [view(mirrored.tolist(), [0.8], flip=True), view(right.tolist(), [0.6])]
+    for sample, boxes in zip(views, (mirrored, right), strict=True):
+        sample.gt_instances = InstanceData(bboxes=boxes)
+    for order in (views, views[::-1]):
+        (merged,) = build(merge=kind).merge_preds([order])
+        assert torch.equal(merged.gt_instances.bboxes, right) and not merged.flip
+        assert torch.equal(merged.pred_instances.bboxes, right)
+
+
 def test_the_vote_over_views_is_that_of_the_loops():
     rng = np.random.default_rng(0)
     views, boxes, scores = [], [], []
