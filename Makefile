@@ -22,8 +22,9 @@ env:
 	@command -v $(PYTHON) >/dev/null || { echo 'set-up: no `$(PYTHON)` on PATH: install Python 3.10 to 3.12.' >&2; exit 1; }
 	@$(PYTHON) tools/setup_env.py $(EXACT)
 
+# One process a core, each with one thread; the tests of a file stay together.
 test: env
-	@MPLBACKEND=Agg $(PY) -m pytest tests
+	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(PY) -m pytest tests -n auto --maxprocesses 4 --dist loadfile
 
 lint: env
 	@$(PY) -m ruff check .

@@ -79,7 +79,7 @@ setup(
         ],
         'metrics': ['torchmetrics>=1.0', 'piq>=0.8.0'],
         'export': ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5'],
-        'tests': ['pytest>=8', 'hypothesis>=6.100'],
-        'dev': ['pytest>=8', 'hypothesis>=6.100', 'ruff>=0.8'],
+        'tests': ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100'],
+        'dev': ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100', 'ruff>=0.8'],
     },
 )

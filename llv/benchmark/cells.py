@@ -26,7 +26,7 @@ from llv.apis.strategies import apply_strategy
 from llv.engine.hooks import EnhancedVisualizationHook
 from llv.engine.settings import RunOptions, build_runner, runner_from
 from llv.engine.upstream import claimed, run_upstreams, separate_runs, upstream_digests
-from llv.evaluation.detection.curves import write_curves
+from llv.evaluation.detection.curves import Curve, write_curves
 from llv.utils.checkpoint import use_weights_only_loading
 from llv.utils.config import load_config
 
@@ -211,13 +211,15 @@ def measure_cell(runner: Runner, cell: Cell, matrix: Matrix) -> dict[str, Any]:
     return record
 
 
-def _curves(runner: Runner) -> dict[str, Any]:
-    """Precision-recall curves by class of the first metric that has them, at its first threshold."""
+def _curves(runner: Runner) -> dict[str, Curve]:
+    """Precision-recall curves of the first metric that has them: by class at its first threshold, or by name."""
     for metric in runner.test_loop.evaluator.metrics:
-        by_threshold = getattr(metric, 'curves', None)
-        if isinstance(by_threshold, dict) and by_threshold:
-            first = next(iter(by_threshold.values()))
-            return {name: curve for name, curve in first.items() if curve.ap is not None}
+        found = getattr(metric, 'curves', None)
+        if not isinstance(found, dict) or not found:
+            continue
+        first = next(iter(found.values()))
+        curves = first if isinstance(first, dict) else found
+        return {name: curve for name, curve in curves.items() if curve.ap is not None}
     return {}
 
 

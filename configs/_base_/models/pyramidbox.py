@@ -2,7 +2,7 @@
 model = dict(
     type='llv.PyramidBox',
     width=1.0,
-    fc6_dilation=3,
+    fc6_dilation=6,
     data_preprocessor=dict(
         type='mmdet.DetDataPreprocessor', mean=[104, 117, 123], std=[1, 1, 1], bgr_to_rgb=False
     ),

@@ -20,7 +20,7 @@ class PyramidBox(FaceDetector):
 
     Args:
         width: Multiplies the channels inside; 1 is the published network.
-        fc6_dilation: 1, 3 or 6; published weights exist for 3 and for 6 (a port for DARK FACE).
+        fc6_dilation: 1, 3 or 6; the weights of the community are for 6.
         init_cfg: As in every mmengine module.
         parts: ``backbone``, ``neck``, ``bbox_head``, ``train_cfg``, ``test_cfg``, ``data_preprocessor``: what is to be
             different; a config with ``type`` replaces the part, one without changes its arguments.
@@ -32,7 +32,7 @@ class PyramidBox(FaceDetector):
     def __init__(
         self,
         width: float = 1.0,
-        fc6_dilation: int = 3,
+        fc6_dilation: int = 6,
         init_cfg: dict | None = None,
         **parts: Any,
     ) -> None:
