@@ -50,6 +50,8 @@ class Registry(_Registry):
             for package, modules in self._task_locations.items():
                 if modules and _AVAILABLE[package]():
                     self._locations.extend(modules)
+            # without any, mmengine would call `register_all_modules`, which comes back here
+            self._imported = not self._locations
         super().import_from_location()
 
     def get(self, key: str) -> Any:
