@@ -16,6 +16,9 @@ from llv.engine.runner import read_config  # noqa: E402
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / 'docs' / 'detection.md',
+    ROOT / 'docs' / 'datasets.md',
+    ROOT / 'docs' / 'label_efficiency.md',
+    ROOT / 'docs' / 'metrics.md',
     *(ROOT / 'configs' / folder / 'README.md' for folder in ('dark_face', 'fddb', 'wider_face')),
     ROOT / 'configs' / 'night_scenes' / 'faces' / 'README.md',
 ]

@@ -33,6 +33,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--report-only', action='store_true', help='write the report of what is there'
     )
+    parser.add_argument(
+        '--write',
+        type=Path,
+        metavar='PAGE',
+        help='page with `<!-- begin results -->` marks to fill',
+    )
     parser.add_argument('--no-pretrained', action='store_true', help='start from random weights')
     args = parser.parse_args()
     if args.workers < 1:
@@ -45,11 +51,14 @@ def main() -> int:
     args = parse_args()
     from llv.benchmark.cells import plan_cells
     from llv.benchmark.matrix import read_matrix
-    from llv.benchmark.report import write_report
+    from llv.benchmark.report import results_text, write_report
     from llv.benchmark.workers import run_all
     from llv.engine.settings import RunOptions
+    from llv.utils.markdown import around_markers, write_between_markers
 
     matrix = read_matrix(args.matrix, args.seeds)
+    if args.write:  # before hours of training
+        around_markers(args.write, 'results')
     work_dir = args.work_dir or Path('work_dirs', args.matrix.stem)
     options = RunOptions(
         no_pretrained=args.no_pretrained, upstream_dir=str(work_dir.resolve() / 'upstream')
@@ -64,7 +73,9 @@ def main() -> int:
             records.append(dict(record, folder=str(cell.folder)))
         elif title in failed:
             records.append(dict(cell=cell.point.cell, failed=failed[title]))
-    write_report(work_dir, matrix, records)
+    results = write_report(work_dir, matrix, records)
+    if args.write:
+        write_between_markers(args.write, 'results', results_text(results, matrix))
     print(
         f'{sum("metrics" in record for record in records)} of {len(cells)} cells in {work_dir / "index.html"}, '
         f'{(time.monotonic() - started) / 60:.1f} minutes.'

@@ -94,6 +94,7 @@ def main() -> int:
             seed=args.seed,
             mode=args.mode,
             workers=args.workers,
+            progress=sys.stderr.isatty(),
             **formats,
         )
     except (OSError, ValueError) as error:

@@ -68,6 +68,14 @@ def write_report(
     return results
 
 
+def results_text(results: Results, matrix: Matrix) -> str:
+    """The tables of a matrix in markdown, with what they were measured on, for a page of one's own."""
+    machine = '; '.join(f'{name} {value}' for name, value in describe_machine().items())
+    note = f'{status_of(results)}. {machine}; seeds {", ".join(map(str, results.seeds))}.'
+    shown = _tables(results, matrix.compare)
+    return '\n\n'.join([note, *(table.markdown() for table in shown)])
+
+
 def describe_machine() -> dict[str, str]:
     """What numbers were measured on."""
     try:

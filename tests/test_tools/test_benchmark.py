@@ -109,9 +109,14 @@ def test_a_second_run_takes_what_is_there_and_one_that_is_gone_comes_back_the_sa
 
 def test_a_report_of_half_a_matrix_says_what_is_missing(finished, capsys):
     file, work, _ = finished
-    assert run(file, '--work-dir', work, '--report-only', '--seeds', 0, 1) == 0
+    page = work.parent / 'page.md'
+    page.write_text('Before\n<!-- begin results -->\n<!-- end results -->\nAfter\n')
+    assert run(file, '--work-dir', work, '--report-only', '--seeds', 0, 1, '--write', page) == 0
     assert '8 of 16 cells' in capsys.readouterr().out
     assert '8 of 16' in (work / 'results.md').read_text(encoding='utf-8')
+    written = page.read_text(encoding='utf-8')
+    assert '8 of 16' in written and '| scene loss' in written
+    assert written.startswith('Before') and written.endswith('After\n')
 
 
 def test_a_cell_that_fails_is_named_and_the_others_go_on(root, tmp_path, capsys):
