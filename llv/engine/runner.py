@@ -203,7 +203,8 @@ def use_tta(cfg: Config) -> None:
             raise ValueError(f'`--tta` needs `{key}` in the config; add it, or test without.')
     if cfg.get('tta_model') is None:
         nms = dict(type='nms', iou_threshold=0.5)
-        cfg.tta_model = dict(type='DetTTAModel', tta_cfg=dict(nms=nms, max_per_img=100))
+        most = (cfg.model.get('test_cfg') or {}).get('max_per_img', 100)
+        cfg.tta_model = dict(type='DetTTAModel', tta_cfg=dict(nms=nms, max_per_img=most))
         print_log(
             'The config has no `tta_model`; views are merged by NMS at an IoU of 0.5.', 'current'
         )

@@ -41,6 +41,7 @@ table.facts td:first-child { color: var(--faint); white-space: nowrap; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(370px, 100%), 1fr)); gap: 1rem; }
 .figures figure { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: .7rem; color: #626b75; }
 figure { margin: 0; } .figures img { display: block; width: 100%; height: auto; }
+.figures figcaption { color: #626b75; }
 .tiles { display: grid; gap: .9rem; justify-content: start; margin: .4rem 0 1.6rem; }
 .tiles svg, .tiles img { display: block; width: 100%; height: auto; border-radius: 4px; background: #000; }
 .tiles figcaption { line-height: 1.35; padding-top: .25rem; }

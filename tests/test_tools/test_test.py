@@ -126,6 +126,14 @@ def test_tta_keeps_the_enhancer_and_has_defaults_for_detectors():
     flips, (packing,) = views.transforms
     assert [flip.prob for flip in flips] == [0.0, 1.0]
     assert packing.meta_keys[-2:] == ('flip', 'flip_direction')
+    assert cfg.model.tta_cfg.max_per_img == 100
+
+
+def test_tta_keeps_as_many_detections_as_the_detector():
+    cfg = detector()
+    cfg.model.test_cfg = dict(max_per_img=750)
+    use_tta(cfg)
+    assert cfg.model.tta_cfg.max_per_img == 750
 
 
 def test_own_tta_of_the_config_is_used():
