@@ -12,3 +12,18 @@ def reference_dir() -> Path:
     if not folder.is_dir():
         pytest.skip('the reference data is not there')
     return folder
+
+
+def _kept_default_scope():
+    """What a test, or the fixtures of its file, set as mmengine's default scope ends with it: any order of files, and
+    any share of them in one process, gives the same."""
+    from mmengine.registry import DefaultScope
+
+    before = dict(DefaultScope._instance_dict)
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
+
+
+scope_of_a_test = pytest.fixture(autouse=True)(_kept_default_scope)
+scope_of_a_file = pytest.fixture(autouse=True, scope='module')(_kept_default_scope)

@@ -59,3 +59,34 @@ def test_pages_show_the_kept_results_of_the_recipes(row):
             line for line in page.read_text(encoding='utf-8').splitlines() if row['name'] in line
         ]
         assert any(f'{row["psnr"]:.2f}' in line and f'{row["ssim"]:.3f}' in line for line in lines)
+
+
+STUDY = json.loads((ROOT / 'docs' / 'label_efficiency.json').read_text(encoding='utf-8'))
+QUOTED = {
+    'directly': 'direct',
+    'behind `MeanMatch`, which learns nothing': 'MeanMatch',
+    'behind PSENet, trained without labels, frozen': 'frozen PSENet',
+    'end-to-end with PSENet': 'end-to-end ℓ_t PSENet',
+    'hierarchically with PSENet': 'hierarchical PSENet',
+    'hierarchically with RUAS': 'hierarchical RUAS',
+}
+
+
+@pytest.mark.parametrize('row', QUOTED)
+def test_the_study_is_quoted_as_it_came_out(row):
+    means = {(r['arm'], r['axes']['labels']): r['mean'] for r in STUDY['rows']}
+    line = next(line for line in README.splitlines() if line.startswith(f'| {row} |'))
+    quoted = [float(cell) for cell in line.split('|')[2:-1]]
+    assert quoted == pytest.approx([means[QUOTED[row], n] for n in (16, 64, 1024)], abs=0.051)
+
+
+def test_the_means_of_the_study_are_those_of_its_cells():
+    for row in STUDY['rows']:
+        cells = [
+            record['metrics']['AP50']
+            for record in STUDY['records']
+            if record['cell']['arm'] == row['arm']
+            and record['cell']['labels'] == row['axes']['labels']
+        ]
+        assert len(cells) == 3
+        assert sum(cells) / 3 == pytest.approx(row['mean'])

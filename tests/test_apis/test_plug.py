@@ -207,6 +207,8 @@ def test_ssd_trains_and_predicts(tmp_path, log, through_base):
     if through_base:
         return
 
+    # mmdet's `L2Norm` allocates its scale without a value; only `init_weights` gives it one
+    model.init_weights()
     grads = {}
     for name, parameter in model.data_preprocessor.enhancer.named_parameters():
         parameter.register_hook(lambda grad, name=name: grads.__setitem__(name, grad.clone()))

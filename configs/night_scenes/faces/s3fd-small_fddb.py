@@ -1,4 +1,6 @@
 # The small S3FD on drawn faces in the format of FDDB, by day: what `tools/analysis_tools/fddb_gamma.py` re-renders.
+# Its pictures have 384 pixels, brought to the 96 of the detector: FDDB counts whole pixels, and faces of a few pixels
+# never overlap their boxes by half.
 _base_ = 's3fd-small_day.py'
 test_dataloader = dict(
     dataset=dict(
