@@ -19,7 +19,7 @@ from mmengine.structures import InstanceData
 from llv.apis import clear_pretrained
 from llv.apis.strategies import STRATEGIES as ALL_STRATEGIES
 from llv.benchmark.cells import compose
-from llv.benchmark.matrix import read_matrix
+from llv.benchmark.matrix_file import read_matrix
 from llv.engine.runner import use_tta
 from llv.models.enhancers.build import build_enhancer
 from llv.registry import DATASETS, MODELS

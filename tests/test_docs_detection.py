@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip('mmdet')
-from llv.benchmark.matrix import read_matrix  # noqa: E402
+from llv.benchmark.matrix_file import read_matrix  # noqa: E402
 from llv.engine.runner import read_config  # noqa: E402
 
 ROOT = Path(__file__).parents[1]

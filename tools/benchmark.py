@@ -50,7 +50,7 @@ def main() -> int:
     """Run and report; returns the exit status."""
     args = parse_args()
     from llv.benchmark.cells import plan_cells
-    from llv.benchmark.matrix import read_matrix
+    from llv.benchmark.matrix_file import read_matrix
     from llv.benchmark.report import results_text, write_report
     from llv.benchmark.workers import run_all
     from llv.engine.settings import RunOptions

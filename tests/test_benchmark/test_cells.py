@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from llv.benchmark.cells import draw, plan_cell
 from llv.benchmark.fits import channel_statistics, fit_control
-from llv.benchmark.matrix import read_matrix
+from llv.benchmark.matrix_file import read_matrix
 from llv.engine.settings import RunOptions
 
 DETECTOR = """

@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from llv.benchmark.matrix import read_matrix
+from llv.benchmark.matrix_file import read_matrix
 
 BASE = dict(
     metric='AP50',

@@ -16,6 +16,7 @@ def stream(*key: Any) -> np.random.Generator:
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number between two positive ones whose logarithm is uniform."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
