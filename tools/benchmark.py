@@ -3,7 +3,7 @@
     python tools/benchmark.py configs/night_scenes/label_efficiency/matrix.yml --workers 2
 
 What is missing is trained or evaluated; an interrupted run goes on where it stopped when the command is given again.
-Results are in `work_dirs/<name of the file>`: `index.html`, `results.md`, `results.csv`, `results.json`.
+Results are in `work_dirs/<folder>_<name>`, after the file: `index.html`, `results.md`, `results.csv`, `results.json`.
 `llv/benchmark/matrix.py` shows what the file holds.
 """
 
@@ -27,7 +27,9 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('matrix', type=Path, help='YAML file')
-    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/<name of the file>')
+    parser.add_argument(
+        '--work-dir', type=Path, help='default: work_dirs/<folder>_<name>, after the file'
+    )
     parser.add_argument('--workers', type=int, default=1, help='cells at a time (default: 1)')
     parser.add_argument('--seeds', type=int, nargs='+', help='in the place of those of the file')
     parser.add_argument(
@@ -59,7 +61,8 @@ def main() -> int:
     matrix = read_matrix(args.matrix, args.seeds)
     if args.write:  # before hours of training
         around_markers(args.write, 'results')
-    work_dir = args.work_dir or Path('work_dirs', args.matrix.stem)
+    name = f'{args.matrix.resolve().parent.name}_{args.matrix.stem}'
+    work_dir = args.work_dir or Path('work_dirs', name)
     options = RunOptions(
         no_pretrained=args.no_pretrained, upstream_dir=str(work_dir.resolve() / 'upstream')
     )
