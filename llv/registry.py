@@ -73,7 +73,11 @@ class Registry(_Registry):
 LOOPS = Registry('loop', root.LOOPS, ['llv.engine'])
 HOOKS = Registry('hook', root.HOOKS, ['llv.engine'])
 DATASETS = Registry(
-    'dataset', root.DATASETS, ['llv.datasets.enhancement'], mmdet=['llv.datasets.detection']
+    'dataset',
+    root.DATASETS,
+    ['llv.datasets.enhancement'],
+    mmdet=['llv.datasets.detection'],
+    mmseg=['llv.datasets.segmentation'],
 )
 DATA_SAMPLERS = Registry('data sampler', root.DATA_SAMPLERS, ['llv.engine'])
 TRANSFORMS = Registry(
@@ -81,6 +85,7 @@ TRANSFORMS = Registry(
     root.TRANSFORMS,
     ['llv.datasets.transforms'],
     mmdet=['llv.datasets.transforms.detection'],
+    mmseg=['llv.datasets.transforms.segmentation'],
 )
 MODELS = Registry(
     'model',
@@ -97,4 +102,10 @@ MODELS = Registry(
 TASK_UTILS = Registry('task util', root.TASK_UTILS, mmdet=['llv.models.task_modules'])
 MODEL_WRAPPERS = Registry('model_wrapper', root.MODEL_WRAPPERS, ['llv.engine'])
 OPTIM_WRAPPERS = Registry('optim_wrapper', root.OPTIM_WRAPPERS, ['llv.engine'])
-METRICS = Registry('metric', root.METRICS, ['llv.evaluation'], mmdet=['llv.evaluation.detection'])
+METRICS = Registry(
+    'metric',
+    root.METRICS,
+    ['llv.evaluation'],
+    mmdet=['llv.evaluation.detection'],
+    mmseg=['llv.evaluation.segmentation'],
+)
