@@ -2,11 +2,14 @@
 
     python tools/check_dataset.py lol_v1 data/LOL --sizes --decode
     python tools/check_dataset.py darkface data/DarkFace --decode
+    python tools/check_dataset.py acdc data/ACDC --subsets night/train night/val --decode
 
 Prints, for each subset, how many pictures there are and should be, and names everything that is missing or has no
 partner. Of detection sets (darkface, exdark, fddb, wider_face) it also compares the number of boxes, and names with
 file and line what readers mend or drop: boxes beyond the picture or without area, numbers that disagree, names that
-come twice. The exit code is 0 if all is well and 1 if something was found.
+come twice. Of segmentation sets (acdc, cityscapes, dark_zurich, night_city, nighttime_driving) it names label maps that
+are in colour, of another size than their picture or, with `--decode`, hold ids that no class has. The exit code is 0 if
+all is well and 1 if something was found.
 """
 
 from __future__ import annotations
@@ -74,35 +77,42 @@ SETS: dict[str, list[Subset]] = {
 
 
 DETECTION = ('darkface', 'exdark', 'fddb', 'wider_face')
+SEGMENTATION = ('acdc', 'cityscapes', 'dark_zurich', 'night_city', 'nighttime_driving')
 LIMIT = 10
 
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('name', choices=sorted([*SETS, *DETECTION]), help='data set')
+    parser.add_argument('name', choices=sorted([*SETS, *DETECTION, *SEGMENTATION]), help='data set')
     parser.add_argument('data_root', help='its folder')
     parser.add_argument(
         '--subsets', nargs='+', metavar='SUBSET', help='check these alone, such as train'
     )
-    parser.add_argument('--sizes', action='store_true', help='compare the sizes of partners')
+    parser.add_argument(
+        '--sizes',
+        action='store_true',
+        help='compare the sizes of partners (segmentation: they always are)',
+    )
     parser.add_argument(
         '--decode', action='store_true', help='decode every file to find damaged ones (slow)'
     )
     parser.add_argument(
         '--own',
         action='store_true',
-        help="detection: data of one's own in this format, without official numbers",
+        help="detection, segmentation: data of one's own in this format, without official numbers",
     )
     parser.add_argument(
-        '--all', action='store_true', help=f'detection: name everything, not {LIMIT} of each kind'
+        '--all',
+        action='store_true',
+        help=f'detection, segmentation: name everything, not {LIMIT} of each kind',
     )
     args = parser.parse_args()
     if args.name in DETECTION and args.sizes:
         parser.error(f'`--sizes` compares partners, and pictures of `{args.name}` have none')
-    if args.name not in DETECTION and (args.own or args.all):
+    if args.name in SETS and (args.own or args.all):
         option = '--own' if args.own else '--all'
-        parser.error(f'`{option}` is for detection sets, not for `{args.name}`')
+        parser.error(f'`{option}` is for detection and segmentation sets, not for `{args.name}`')
     return args
 
 
@@ -179,6 +189,8 @@ def main() -> int:
     args = parse_args()
     if args.name in DETECTION:
         total = check_detection(args)
+    elif args.name in SEGMENTATION:
+        total = check_segmentation(args)
     else:
         total = check_pictures(args)
     if total is None:
@@ -227,6 +239,32 @@ def check_detection(args: argparse.Namespace) -> int | None:
         for line in [*problems, *listed_repairs(repairs, None if args.all else LIMIT)]:
             print(f'  {line}')
         total += len(problems) + len(repairs)
+    return total
+
+
+def check_segmentation(args: argparse.Namespace) -> int | None:
+    """Check a segmentation set; the number of problems, None if an argument is wrong."""
+    DATASETS.get('ACDCDataset')  # without mmseg it says what is missing
+    from llv.datasets.segmentation.checks import PARTS, Problem, check_part, listed, parts_of
+
+    every = PARTS[args.name] if args.subsets else parts_of(args.name, args.data_root, args.own)
+    parts = chosen(args, every)
+    if parts is None:
+        return None
+    total = 0
+    for part in parts:
+        try:
+            found = check_part(part, args.data_root, official=not args.own, decode=args.decode)
+        except FileNotFoundError as error:
+            print(f'{part.title}:\n  {error}')
+            total += 1
+            continue
+        print(f'{part.title}: {found.summary}')
+        bad = damaged(found.pictures, whole=True) if args.decode else ()
+        problems = found.problems + [Problem('damaged', text) for text in bad]
+        for line in listed(problems, None if args.all else LIMIT):
+            print(f'  {line}')
+        total += len(problems)
     return total
 
 
