@@ -14,7 +14,9 @@ def rescale_sample(
     """A copy of a data sample that fits its picture after enlargement.
 
     ``img_shape`` and ``scale_factor`` (order w, h) are multiplied always, so that predictions return to original
-    coordinates; ``pad_shape`` and ``batch_input_shape`` are left to the base preprocessor; ``ori_shape`` never changes.
+    coordinates; so are ``pad_shape``, ``padding_size`` and ``img_padding_size`` where a pipeline wrote them, because
+    mmseg's preprocessor leaves them as they are in testing and its heads resize their logits to ``pad_shape``. What the
+    base preprocessor pads itself it writes afterwards, over these. ``ori_shape`` never changes.
     Boxes, masks, keypoints and label maps grow only in training: test annotations were loaded in original coordinates,
     where metrics compare. Proposals are inputs of the model and grow always.
 
@@ -31,9 +33,13 @@ def rescale_sample(
     meta = sample.metainfo
     factor = meta.get('scale_factor', (1.0, 1.0))
     changed: dict[str, Any] = dict(scale_factor=tuple(float(value) * scale for value in factor))
-    if 'img_shape' in meta:
-        height, width, *channels = meta['img_shape']
-        changed['img_shape'] = (height * scale, width * scale, *channels)
+    for name in ('img_shape', 'pad_shape'):
+        if name in meta:
+            height, width, *channels = meta[name]
+            changed[name] = (height * scale, width * scale, *channels)
+    for name in ('padding_size', 'img_padding_size'):
+        if name in meta:
+            changed[name] = tuple(side * scale for side in meta[name])
     sample.set_metainfo(changed)
 
     for name, value in sample.items():

@@ -8,7 +8,7 @@ from mmcv.transforms import Compose
 
 from llv.datasets.transforms.synthetic_low_light import RANGES, SyntheticLowLight
 from llv.engine.seeded_sampler import seeded
-from llv.registry import TRANSFORMS
+from llv.registry import DATASETS, TRANSFORMS
 from llv.utils.pictures import write_picture
 
 
@@ -206,6 +206,97 @@ def test_segmentation_pipelines_keep_their_label_map(file, tmp_path):
     item = PackSegInputs(meta_keys=('img_shape',))(results)
     assert np.array_equal(item['data_samples'].gt_sem_seg.data[0].numpy(), labels)
     assert item['inputs'].float().mean() < 0.7 * picture().mean()
+
+
+@pytest.fixture
+def seg_folder(tmp_path):
+    """Pictures whose grey value is 50 times the class plus 25, and their label maps."""
+    for name in ('a', 'b', 'c'):
+        labels = np.random.default_rng(ord(name)).integers(0, 5, (6, 7)).astype(np.uint8)
+        labels = np.kron(labels, np.ones((4, 5), np.uint8))
+        cv2.imwrite(str(tmp_path / f'{name}.png'), np.repeat(labels[..., None] * 50 + 25, 3, 2))
+        (tmp_path / 'labels').mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'labels' / f'{name}.png'), labels)
+    return tmp_path
+
+
+def seg_dataset(root, *steps, **low_light):
+    pytest.importorskip('mmseg')
+    pytest.importorskip('mmcv.ops')
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='mmseg.LoadAnnotations'),
+        dict(type='llv.SyntheticLowLight', **low_light),
+        *steps,
+        dict(type='mmseg.PackSegInputs', meta_keys=('img_path', 'low_light')),
+    ]
+    return dict(
+        type='mmseg.BaseSegDataset',
+        data_root=str(root),
+        data_prefix=dict(img_path='', seg_map_path='labels'),
+        ann_file='names.txt',
+        img_suffix='.png',
+        metainfo=dict(classes=tuple('vwxyz')),
+        pipeline=pipeline,
+    )
+
+
+def test_label_maps_are_cropped_and_mirrored_with_their_dark_picture(seg_folder):
+    (seg_folder / 'names.txt').write_text('a\nb\nc')
+    crops = [
+        dict(type='mmseg.RandomCrop', crop_size=(15, 17), cat_max_ratio=0.75),
+        dict(type='mmseg.RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
+    ]
+    still = dict(mode='gamma', gamma=(2, 2), scale=(0.7, 0.7), noise=(0, 0))
+    dataset = DATASETS.build(seg_dataset(seg_folder, *crops, **still))
+    dark = np.rint(255 * 0.7 * ((np.arange(5) * 50 + 25) / 255) ** 2)
+    crops = set()
+    for _ in range(4):
+        for item in (dataset[i] for i in range(3)):
+            label = item['data_samples'].gt_sem_seg.data
+            assert label.shape == (1, 15, 17) and item['inputs'].shape == (3, 15, 17)
+            expected = torch.from_numpy(dark)[label].to(torch.uint8).expand(3, -1, -1)
+            assert torch.equal(item['inputs'], expected)
+            crops.add(label.numpy().tobytes())
+    assert len(crops) > 6
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_seeded_test_set_is_as_dark_every_time(seg_folder, workers):
+    """Every validation sees the same pictures, whatever was drawn before and whoever loads them."""
+    pytest.importorskip('mmseg')
+    from mmengine.runner import Runner
+
+    (seg_folder / 'names.txt').write_text('a\nb\nc')
+
+    def loader(sampler, seed, batch=1, workers=0):
+        cfg = dict(
+            batch_size=batch,
+            num_workers=workers,
+            dataset=dict(seg_dataset(seg_folder), test_mode=True),
+            sampler=sampler,
+        )
+        return Runner.build_dataloader(cfg, seed=seed)
+
+    def once(loader):
+        np.random.random_sample(3)  # training goes on between two validations
+        batches = list(loader)
+        for batch in batches:
+            for sample in batch['data_samples']:
+                name = sample.img_path
+                label = cv2.imread(name.replace(str(seg_folder), f'{seg_folder}/labels'), -1)
+                assert np.array_equal(sample.gt_sem_seg.data[0].numpy(), label)
+        return torch.stack([picture for batch in batches for picture in batch['inputs']])
+
+    plain = dict(type='DefaultSampler', shuffle=False)
+    fixed = dict(type='llv.SeededSampler', sampler=plain, seed=0)
+    first = once(loader(fixed, seed=1))
+    assert len(first) == 3 and not torch.equal(first[0], first[1])
+    other = loader(fixed, seed=2, batch=2, workers=workers)
+    assert torch.equal(once(other), first) and torch.equal(once(other), first)
+    # what the seeds are for
+    unseeded = loader(plain, seed=1)
+    assert not torch.equal(once(unseeded), once(unseeded))
 
 
 @pytest.mark.parametrize(
