@@ -1,8 +1,8 @@
 # Cityscapes (2,975 to train on, 500 to measure on), darkened: no official dark version exists, and this one is ours.
 # Pictures are darkened right after loading, as if taken at night, with the gamma curve, linear scaling and noise that
 # the literature uses (gamma 2 to 5); geometry follows. In training the strength is drawn for each picture; in testing
-# it is the middle of the same ranges for all, so that two runs measure on equally dark pictures (the noise itself is
-# drawn anew). Label ids have to be converted once with tools/dataset_converters/label_ids_to_train_ids.py.
+# it is the middle of the same ranges for all, with noise seeded by picture, so that two runs measure on the same pictures.
+# Label ids have to be converted once with tools/dataset_converters/label_ids_to_train_ids.py.
 # Needs `default_scope = 'mmseg'` (`_base_/segmentor_runtime.py`). `LoadImageFromFile` and `LoadAnnotations` keep their
 # plain names, because mmseg's inferencer looks for the literal names, replaces the one and takes out the other.
 dataset_type = 'llv.CityscapesDataset'
@@ -78,7 +78,10 @@ val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    # the same noise at every validation
+    sampler=dict(
+        type='llv.SeededSampler', seed=0, sampler=dict(type='DefaultSampler', shuffle=False)
+    ),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

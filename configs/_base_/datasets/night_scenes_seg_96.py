@@ -3,7 +3,14 @@
 data_root = 'data/night_scenes_96/'
 metainfo = dict(
     classes=('background', 'disc', 'square', 'triangle', 'cross', 'ring'),
-    palette=[[70, 70, 70], [230, 75, 60], [60, 140, 230], [80, 190, 90], [240, 190, 50], [170, 90, 210]],
+    palette=[
+        [70, 70, 70],
+        [230, 75, 60],
+        [60, 140, 230],
+        [80, 190, 90],
+        [240, 190, 50],
+        [170, 90, 210],
+    ],
 )
 train_dataloader = dict(
     batch_size=8,
