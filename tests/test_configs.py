@@ -31,8 +31,10 @@ from mmdet.structures import DetDataSample  # noqa: E402
 ROOT = Path(__file__).parents[1] / 'configs'
 CONFIGS = sorted(p for p in ROOT.glob('*/*.py') if p.parent.name != '_base_')
 STUDIES = sorted(ROOT.glob('night_scenes/*/*.py'))
-# detectors as published are large: they are built without memory for their weights
-LARGE = ('dark_face', 'fddb', 'ssd', 'wider_face')
+DETECTORS = ('dark_face', 'fddb', 'ssd', 'wider_face')
+SEGMENTORS = ('acdc', 'cityscapes_dark', 'dark_zurich', 'night_city', 'nighttime_driving')
+# networks as published are large: they are built without memory for their weights
+LARGE = DETECTORS + SEGMENTORS
 # strategy: (frozen, scene loss, upstream targets in the ExDark configs)
 WEIGHTS = 'model.data_preprocessor.enhancer.weights'
 STRATEGIES = {
@@ -182,7 +184,7 @@ def test_every_method_folder_has_its_page_and_metafile():
             assert (folder / 'metafile.yml').is_file(), folder.name
 
 
-DETECTION = [p for p in CONFIGS + STUDIES if p.parent.name in (*LARGE, 'faces')]
+DETECTION = [p for p in CONFIGS + STUDIES if p.parent.name in (*DETECTORS, 'faces')]
 
 
 @pytest.mark.parametrize('path', DETECTION, ids=name)
@@ -200,6 +202,31 @@ def test_detection_config_builds_its_datasets_and_metrics(path):
         with DefaultScope.overwrite_default_scope(cfg.default_scope), torch.device('meta'):
             DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
             assert type(MODELS.build(cfg.model)).__name__ == 'FaceTTAModel'
+
+
+SEGMENTATION = [p for p in CONFIGS + STUDIES if p.parent.name in (*SEGMENTORS, 'segmentation')]
+
+
+@pytest.mark.parametrize('path', SEGMENTATION, ids=name)
+def test_segmentation_config_builds_its_datasets_and_metrics(path):
+    pytest.importorskip('mmseg')
+    cfg = deepcopy(read(path))
+    if cfg.default_scope != 'mmseg':
+        return  # of an enhancer
+    cfg.model.pretrained = None
+    with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
+        for part in ('train', 'val', 'test'):
+            if cfg.get(f'{part}_dataloader') is not None:  # the pipelines too, but no file is read
+                DATASETS.build(dict(cfg[f'{part}_dataloader'].dataset, lazy_init=True))
+            if cfg.get(f'{part}_evaluator') is not None:
+                assert Evaluator(cfg[f'{part}_evaluator']).metrics
+        head = cfg.model.decode_head
+        assert head.type == 'DepthwiseSeparableASPPHead'
+        assert head.num_classes == (6 if path.parent.name == 'segmentation' else 19)
+        if cfg.get('tta_pipeline') is not None:
+            use_tta(cfg)
+            DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
+            assert type(MODELS.build(cfg.model)).__name__ == 'SegTTAModel'
 
 
 @pytest.mark.parametrize('path', DETECTION, ids=name)
@@ -295,5 +322,5 @@ def test_every_arm_of_a_matrix_is_a_config(path):
             ):  # numbers of pictures, not of those with objects
                 filters = cfg.train_dataloader.dataset.get('filter_cfg') or {}
                 assert not filters.get('filter_empty_gt')
-    if path.parent.name in ('dark_face', 'ssd'):
+    if path.parent.name in ('acdc', 'dark_face', 'ssd'):
         assert {arm.strategy for arm in matrix.arms} == set(ALL_STRATEGIES)

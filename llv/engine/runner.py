@@ -6,6 +6,7 @@ import copy
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -17,6 +18,7 @@ from llv.engine.settings import (
     RunOptions,
     build_runner,
     check_downloads,
+    check_start,
     open_process_group,
     runner_from,
     stop_workers,
@@ -25,6 +27,9 @@ from llv.engine.settings import (
 from llv.engine.upstream import run_upstreams
 from llv.utils.checkpoint import use_weights_only_loading
 from llv.utils.config import KeyValueAction, load_config
+
+# what `llv.EnhancedDataPreprocessor` has and the preprocessor that it wraps has not
+_OF_THE_PLUG = ('enhancer', 'distortion', 'frozen', 'channel_order', 'keep_pictures')
 
 
 def common_arguments(description: str) -> ArgumentParser:
@@ -62,14 +67,16 @@ def read_config(args: Namespace) -> Config:
             :func:`llv.apis.plug_enhancer`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = load_config(args.config, args.cfg_options)
+    plugs = args.enhancer is not None or getattr(args, 'strategy', None) is not None
+    options, behind = _divided(args.cfg_options) if plugs else (args.cfg_options, {})
+    cfg = load_config(args.config, options)
     if 'model' not in cfg:
         raise ValueError(
             f'The config `{args.config}` has no `model`; name a config of a whole run.'
         )
     strategy = getattr(args, 'strategy', None)
     if strategy is not None:
-        cfg = _with_strategy(cfg, args)
+        cfg = _with_strategy(cfg, args, options)
     elif getattr(args, 'recipe', None) is not None or getattr(args, 'scene_loss', None) is not None:
         raise ValueError('`--recipe` and `--scene-loss` belong to `--strategy`; name one.')
     elif args.enhancer is not None:
@@ -80,9 +87,26 @@ def read_config(args: Namespace) -> Config:
         raise ValueError(
             '`--enhancer-weights` and `--frozen-enhancer` belong to `--enhancer`; name the enhancer.'
         )
+    if behind:
+        if cfg.model.data_preprocessor.type != 'llv.EnhancedDataPreprocessor':
+            raise ValueError(
+                f'`--cfg-options {next(iter(behind))}` belongs to an enhancer, but `--strategy {strategy}` has none.'
+            )
+        cfg.merge_from_dict(behind)
     stem = Path(cfg.filename).stem
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', stem))
     return cfg
+
+
+def _divided(options: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of the config as it is, and those of the enhancer and its preprocessor, which come with the plug."""
+    keys = tuple(f'model.data_preprocessor.{name}' for name in _OF_THE_PLUG)
+    behind = {
+        key: value
+        for key, value in (options or {}).items()
+        if key in keys or key.startswith(tuple(f'{name}.' for name in keys))
+    }
+    return {key: value for key, value in (options or {}).items() if key not in behind}, behind
 
 
 def strategy_arguments(parser: ArgumentParser) -> None:
@@ -102,7 +126,7 @@ def strategy_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def _with_strategy(cfg: Config, args: Namespace) -> Config:
+def _with_strategy(cfg: Config, args: Namespace, options: dict[str, Any]) -> Config:
     if args.frozen_enhancer:
         raise ValueError('`--frozen-enhancer` and `--strategy` both decide; keep one of them.')
     if args.scene_loss is not None and args.strategy != 'end_to_end_scene':
@@ -118,7 +142,7 @@ def _with_strategy(cfg: Config, args: Namespace) -> Config:
         weights=args.enhancer_weights,
         recipe=args.recipe,
         scene_loss=1.0 if args.scene_loss is None else args.scene_loss,
-        start_options=args.cfg_options,
+        start_options=options,
     )
 
 
@@ -138,6 +162,7 @@ def train(cfg: Config, options: RunOptions, resume: str | None = None) -> Runner
     trains = cfg.get('train_cfg') is not None
     if trains:
         check_downloads(cfg)
+        check_start(cfg, resume)
     elif not cfg.get('load_from') and not cfg.get('upstream'):
         raise ValueError(
             'The config trains nothing (`train_cfg` is None) and has no weights to evaluate; '
@@ -253,13 +278,27 @@ def use_pictures(cfg: Config, folder: str) -> None:
 def use_output(cfg: Config, target: str) -> None:
     """Keep the predictions: for segmentation pictures of label maps in a folder, else one pickle file."""
     evaluators = cfg.get('test_evaluator')
+    evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
     if cfg.get('default_scope') == 'mmseg':
-        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-            evaluator.output_dir = target
-            evaluator.keep_results = True
+        from mmseg.evaluation import CityscapesMetric, IoUMetric
+        from mmseg.registry import METRICS
+
+        writers = []
+        for evaluator in evaluators:
+            kind = METRICS.get(evaluator['type'])
+            if isinstance(kind, type) and issubclass(kind, (CityscapesMetric, IoUMetric)):
+                writers.append((evaluator, kind))
+        if not writers:
+            raise ValueError(
+                '`--out` writes label maps by `IoUMetric` or a metric made from it, but `test_evaluator` has none; add '
+                'one, or `llv.LabelMapExport`, which needs no labels.'
+            )
+        evaluator, kind = writers[0]
+        evaluator['output_dir'] = target
+        if issubclass(kind, CityscapesMetric):  # which would remove them again
+            evaluator['keep_results'] = True
         return
     if Path(target).suffix not in ('.pkl', '.pickle'):
         raise ValueError(f'`--out {target}` must name a .pkl file.')
     dump = 'mmdet.DumpDetResults' if cfg.get('default_scope') == 'mmdet' else 'DumpResults'
-    evaluators = list(evaluators) if isinstance(evaluators, list) else [evaluators]
     cfg.test_evaluator = [*evaluators, dict(type=dump, out_file_path=target)]

@@ -214,6 +214,22 @@ def check_downloads(cfg: Config) -> None:
             ) from error
 
 
+def check_start(cfg: Config, resume: str | None = None) -> None:
+    """Make sure that the checkpoint a training starts from is there, before anything else is read or trained.
+
+    Raises:
+        FileNotFoundError: ``load_from`` names a file that is not there.
+    """
+    checkpoint = cfg.get('load_from')
+    if resume or not checkpoint or '://' in checkpoint:
+        return
+    if not Path(checkpoint).expanduser().is_file():
+        raise FileNotFoundError(
+            f'The checkpoint `{checkpoint}` (`load_from` of the config) is not there; put it there, name another with '
+            '`--cfg-options load_from=FILE`, or start without by `--cfg-options load_from=None`.'
+        )
+
+
 def _pretrained(node: Any) -> Iterator[str]:
     """Every pretrained checkpoint in a model config that must be downloaded."""
     if isinstance(node, dict):

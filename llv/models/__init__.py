@@ -1,14 +1,18 @@
 """Models of llv; the parts that need mmdet or mmseg are imported by the registry where those are installed."""
 
 from .data_preprocessors import EnhancedDataPreprocessor, PictureDataPreprocessor
+from .data_preprocessors.photometric_distortion import PhotoMetricDistortion
 from .enhancement_model import EnhancementModel
 from .enhancers import *  # noqa: F401, F403
+from .layers import FrozenBN
 from .losses import *  # noqa: F401, F403
 from .pseudo_target_model import PseudoTargetModel
 
 __all__ = [
     'EnhancedDataPreprocessor',
     'EnhancementModel',
+    'FrozenBN',
+    'PhotoMetricDistortion',
     'PictureDataPreprocessor',
     'PseudoTargetModel',
 ]

@@ -155,6 +155,20 @@ def test_pictures_and_output():
     assert cfg.visualizer == dict(type='mmdet.DetLocalVisualizer')
     use_output(cfg, 'out.pkl')
     assert [metric.type for metric in cfg.test_evaluator] == ['CocoMetric', 'mmdet.DumpDetResults']
-    cfg = Config(dict(default_scope='mmseg', test_evaluator=dict(type='IoUMetric')))
+    for kind, more in (('IoUMetric', {}), ('CityscapesMetric', dict(keep_results=True))):
+        cfg = Config(dict(default_scope='mmseg', test_evaluator=dict(type=kind)))
+        use_output(cfg, 'masks')
+        assert cfg.test_evaluator == dict(type=kind, output_dir='masks', **more)
+
+
+def test_label_maps_are_written_by_the_one_metric_that_can():
+    pytest.importorskip('mmseg')
+    others = [dict(type='llv.RegionIoUMetric'), dict(type='llv.LabelMapExport', out_dir='a')]
+    metrics = [others[0], dict(type='llv.PerClassIoUMetric'), others[1]]
+    cfg = Config(dict(default_scope='mmseg', test_evaluator=metrics))
     use_output(cfg, 'masks')
-    assert cfg.test_evaluator == dict(type='IoUMetric', output_dir='masks', keep_results=True)
+    written = dict(type='llv.PerClassIoUMetric', output_dir='masks')
+    assert cfg.test_evaluator == [others[0], written, others[1]]
+    cfg = Config(dict(default_scope='mmseg', test_evaluator=others))
+    with pytest.raises(ValueError, match='`--out` writes label maps'):
+        use_output(cfg, 'masks')

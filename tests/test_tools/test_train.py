@@ -91,6 +91,24 @@ def test_enhancer_is_plugged_in(tmp_path, monkeypatch):
     assert cfg.work_dir == str(Path('work_dirs', 'toy'))
 
 
+def test_options_of_the_enhancer_hold_once_it_is_there(tmp_path):
+    file = write(tmp_path)
+    options = [
+        'model.data_preprocessor.enhancer.gain=3.0',
+        'model.data_preprocessor.distortion.type=llv.PhotoMetricDistortion',
+        'model.data_preprocessor.non_blocking=True',
+        'train_cfg.max_epochs=7',
+    ]
+    arguments = [str(file), '--enhancer', 'fixed_gain', '--cfg-options', *options]
+    cfg = read_config(common_arguments('').parse_args(arguments))
+    preprocessor = cfg.model.data_preprocessor
+    assert preprocessor.enhancer == dict(type='llv.FixedGain', gain=3.0)
+    assert preprocessor.distortion == dict(type='llv.PhotoMetricDistortion')
+    # what both have stays that of the model's own
+    assert preprocessor.base.non_blocking is True and 'non_blocking' not in preprocessor
+    assert cfg.train_cfg.max_epochs == 7
+
+
 def test_user_errors_are_one_sentence(tmp_path, call_tool):
     file = write(tmp_path)
     evil, cut = tmp_path / 'evil.pth', tmp_path / 'cut.pth'
@@ -118,6 +136,11 @@ def test_user_errors_are_one_sentence(tmp_path, call_tool):
         ([file, '--resume', evil], 'refused'),
         ([file, '--resume', cut], 'damaged'),
         ([file, '--cfg-options', f'load_from={evil}'], 'refused'),
+        ([file, '--cfg-options', 'load_from=gone.pth'], '`gone.pth` (`load_from`'),
+        (
+            [file, '--strategy', 'detector_only', '--cfg-options', f'{ENHANCER}.gain=2'],
+            '`--strategy detector_only` has none',
+        ),
         ([file, '--launcher', 'pytorch'], 'dist_train.sh'),
         ([file, '--cfg-options', 'train_cfg=None'], '`load_from`'),
         ([scene_loss], '`EnhancerLossHook` needs'),

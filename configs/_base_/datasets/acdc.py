@@ -9,7 +9,8 @@ conditions = ('fog', 'night', 'rain', 'snow')
 # `PhotoMetricDistortion` shifts brightness by up to 32 levels, more than the mean level of many night
 # pictures, and does so before an enhancer sees them. In front of an enhancer leave it out with
 #   --cfg-options train_dataloader.dataset.pipeline.6.prob=0
-# or distort the enhanced picture: model.data_preprocessor.distortion=dict(type='llv.PhotoMetricDistortion').
+# or distort the enhanced picture, by that and, beside `--enhancer`,
+#   model.data_preprocessor.distortion.type=llv.PhotoMetricDistortion
 # In a comparison, all arms alike.
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -1,7 +1,7 @@
 # Cityscapes (2,975 to train on, 500 to measure on), darkened: no official dark version exists, and this one is ours.
 # Pictures are darkened right after loading, as if taken at night, with the gamma curve, linear scaling and noise that
 # the literature uses (gamma 2 to 5); geometry follows. In training the strength is drawn for each picture; in testing
-# it is the middle of the same ranges for all, with noise seeded by picture, so that two runs measure on the same pictures.
+# it is the middle of the same ranges for all, with noise seeded by picture: two runs measure on the same pictures.
 # Label ids have to be converted once with tools/dataset_converters/label_ids_to_train_ids.py.
 # Needs `default_scope = 'mmseg'` (`_base_/segmentor_runtime.py`). `LoadImageFromFile` and `LoadAnnotations` keep their
 # plain names, because mmseg's inferencer looks for the literal names, replaces the one and takes out the other.
@@ -22,7 +22,8 @@ darken_test = dict(
 # `PhotoMetricDistortion` shifts brightness by up to 32 levels, more than the mean level of many night
 # pictures, and does so before an enhancer sees them. In front of an enhancer leave it out with
 #   --cfg-options train_dataloader.dataset.pipeline.7.prob=0
-# or distort the enhanced picture: model.data_preprocessor.distortion=dict(type='llv.PhotoMetricDistortion').
+# or distort the enhanced picture, by that and, beside `--enhancer`,
+#   model.data_preprocessor.distortion.type=llv.PhotoMetricDistortion
 # In a comparison, all arms alike.
 train_pipeline = [
     dict(type='LoadImageFromFile'),

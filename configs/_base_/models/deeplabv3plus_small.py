@@ -1,9 +1,9 @@
-# A small DeepLabv3+ that learns night scenes of 96 pixels in minutes on two CPU cores: three stages of a ResNet-18 of 24
-# channels from scratch, output stride 8, atrous rates for maps of 12 × 12.
+# A small DeepLabv3+ that learns night scenes of 96 pixels in minutes on two CPU cores: three stages of a ResNet-18 of
+# 24 channels from scratch, output stride 8, atrous rates for maps of 12 × 12.
 #
 # Five pixels in six are background. Without `class_weight` it predicts nothing else for the first hundreds of steps.
-# Batches of one need another normalisation (`llv.FrozenBN` or GN), because the pooled branch of the head has one value a
-# channel and picture.
+# Batches of one need another normalisation (GN), because the pooled branch of the head has one value a channel and
+# picture.
 norm_cfg = dict(type='BN', requires_grad=True)
 class_weight = [0.1, 1.0, 1.0, 1.0, 1.0, 1.0]
 data_preprocessor = dict(

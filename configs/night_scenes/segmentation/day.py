@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/schedules/small_detector.py',
     '../../_base_/small_segmentor_runtime.py',
 ]
-max_iters = 2500
+max_iters = 2000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 val_cfg = None
 optim_wrapper = dict(optimizer=dict(lr=3e-3))

@@ -57,6 +57,9 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
             needs it named.
         keep_pictures: Put the lit picture into each data sample as ``enhanced`` (PixelData, (3, s·H, s·W) uint8 RGB,
             detached), for visualisation; costs memory.
+        distortion: Config of a module, or the module, that changes the lit pictures in training, such as
+            ``llv.PhotoMetricDistortion``: given a list of (3, H, W) RGB in 0..255 it returns as many. It works on what
+            the base would receive, also where the enhancer changed nothing; ``enhanced`` does not show it.
 
     Attributes:
         holding: While True, :meth:`pop_held` gives the last training batch's enhancements; set by ``EnhancerLossHook``.
@@ -70,6 +73,7 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
         channel_order: str | None = None,
         keep_pictures: bool = False,
         non_blocking: bool = False,
+        distortion: dict | nn.Module | None = None,
     ) -> None:
         super().__init__(non_blocking)
         if channel_order not in (None, 'bgr', 'rgb'):
@@ -87,6 +91,7 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
         self.keep_pictures = keep_pictures
         self.enhancer = build_enhancer(enhancer) if isinstance(enhancer, dict) else enhancer
         self.base = MODELS.build(base) if isinstance(base, dict) else base
+        self.distortion = MODELS.build(distortion) if isinstance(distortion, dict) else distortion
         if not isinstance(self.enhancer, BaseEnhancer):
             raise TypeError(
                 f'`enhancer` must be a BaseEnhancer, but got `{type(self.enhancer).__name__}`.'
@@ -132,6 +137,9 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
                 self._follow(sample, picture, new, training)
                 for sample, picture, new in zip(samples, pictures, lit, strict=True)
             ]
+        if training and self.distortion is not None:
+            shown = [old if new is None else new for old, new in zip(pictures, lit, strict=True)]
+            lit = self._distorted(shown)
         if any(new is not None for new in lit):
             outputs = [old if new is None else new for old, new in zip(pictures, lit, strict=True)]
             data['inputs'] = torch.stack(outputs) if isinstance(inputs, Tensor) else outputs
@@ -194,6 +202,13 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
     def _from_rgb01(self, images: Tensor) -> Tensor:
         images = images * 255
         return images.flip(1) if self.channel_order == 'bgr' else images
+
+    def _distorted(self, pictures: list[Tensor]) -> list[Tensor]:
+        pictures = [picture.float() for picture in pictures]
+        if self.channel_order == 'rgb':
+            return self.distortion(pictures)
+        distorted = self.distortion([picture.flip(0) for picture in pictures])
+        return [picture.flip(0) for picture in distorted]
 
     def _follow(
         self, sample: BaseDataElement, picture: Tensor, lit: Tensor | None, training: bool
