@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llv.search.architecture import Architecture, MixedEdge
 from llv.search.operations import build_operation
+from llv.search.spaces import LOW_LEVEL
 
+EDGES = ('d1', 'r1', 'd2', 'r2', 'd3', 'r3', 'd4')
 _SLOPE = 0.05
 
 
@@ -26,20 +29,31 @@ class DistillationCell(nn.Module):
 
     Args:
         channels: Width of input and output.
-        genotype: Seven names of operations in the order d1, r1, d2, r2, d3, r3, d4.
+        genotype: Seven names of operations in the order of :data:`EDGES`, or the architecture whose
+            weights mix all candidates of each edge.
 
     Attributes:
         radius: How many pixels to each side the result depends on.
     """
 
-    def __init__(self, channels: int, genotype: Sequence[str]) -> None:
+    def __init__(self, channels: int, genotype: Sequence[str] | Architecture) -> None:
         super().__init__()
-        if isinstance(genotype, str) or len(genotype) != 7:
+        if isinstance(genotype, Architecture):
+            edges = [
+                MixedEdge(
+                    genotype,
+                    row,
+                    [build_operation(name, channels) for name in LOW_LEVEL.candidates],
+                )
+                for row in range(len(EDGES))
+            ]
+        elif isinstance(genotype, str) or len(genotype) != len(EDGES):
             raise ValueError(
                 'A genotype of the distillation cell has seven names '
-                f'(d1, r1, d2, r2, d3, r3, d4), but got {genotype!r}.'
+                f'({", ".join(EDGES)}), but got {genotype!r}.'
             )
-        edges = [build_operation(name, channels) for name in genotype]
+        else:
+            edges = [build_operation(name, channels) for name in genotype]
         self.distill = nn.ModuleList(edges[0::2])
         self.refine = nn.ModuleList(edges[1::2])
         self.fuse = nn.Conv2d(4 * channels, channels, 1)

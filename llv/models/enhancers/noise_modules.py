@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .distillation_cell import DistillationCell
+from llv.search.architecture import Architecture
+from llv.search.spaces import LOW_LEVEL
+
+from .distillation_cell import EDGES, DistillationCell
 
 NOISE_CHANNELS = 6
 _NOISE_CELLS = 3
@@ -16,17 +19,20 @@ class NoiseRemoval(nn.Module):
     """Predict the noise of a lit picture, to be subtracted from it.
 
     Args:
-        genotype: Seven operations, see :class:`DistillationCell`.
+        genotype: Seven operations, see :class:`DistillationCell`. None: all candidates, mixed by
+            ``architecture``, which the cells share.
 
     Attributes:
         radius: How many pixels to each side the result depends on.
     """
 
-    def __init__(self, genotype: Sequence[str]) -> None:
+    def __init__(self, genotype: Sequence[str] | None) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, NOISE_CHANNELS, 3, padding=1)
+        self.architecture = Architecture(LOW_LEVEL, EDGES) if genotype is None else None
+        made_of = genotype if self.architecture is None else self.architecture
         self.cells = nn.Sequential(
-            *(DistillationCell(NOISE_CHANNELS, genotype) for _ in range(_NOISE_CELLS))
+            *(DistillationCell(NOISE_CHANNELS, made_of) for _ in range(_NOISE_CELLS))
         )
         self.head = nn.Conv2d(NOISE_CHANNELS, 3, 3, padding=1)
 

@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .distillation_cell import DistillationCell
+from llv.search.architecture import Architecture
+from llv.search.spaces import LOW_LEVEL
+
+from .distillation_cell import EDGES, DistillationCell
 
 _RECTIFICATION = 0.5  # γ of the warm start
 
@@ -36,7 +39,8 @@ class SceneModule(nn.Module):
     t_min), one value a pixel and channel. The stages share an architecture but no weights.
 
     Args:
-        genotype: Seven operations, see :class:`DistillationCell`.
+        genotype: Seven operations, see :class:`DistillationCell`. None: all candidates, mixed by
+            ``architecture``, which the stages share.
         stages: Number of stages K.
         t_min: Smallest illumination, so 1 / t_min is the largest gain. Kept in the state dict as
             ``t_min``, because weights are wrong with any other.
@@ -50,14 +54,16 @@ class SceneModule(nn.Module):
 
     def __init__(
         self,
-        genotype: Sequence[str],
+        genotype: Sequence[str] | None,
         stages: int = 3,
         t_min: float = 1e-4,
         warm_start: str = 'rectified',
     ) -> None:
         super().__init__()
         self.warm_start = warm_start
-        self.stages = nn.ModuleList(DistillationCell(3, genotype) for _ in range(stages))
+        self.architecture = Architecture(LOW_LEVEL, EDGES) if genotype is None else None
+        made_of = genotype if self.architecture is None else self.architecture
+        self.stages = nn.ModuleList(DistillationCell(3, made_of) for _ in range(stages))
         self.register_buffer('t_min', torch.tensor(float(t_min)))
         if warm_start == 'fixed':
             self.stages[:-1].requires_grad_(False)

@@ -1,0 +1,179 @@
+"""The gradient of an upper objective through one step of a lower one, by finite differences.
+
+Upper variables α (architecture weights, hyper-variables) are judged by a validation loss at lower variables ω' that have
+taken one step on a training loss::
+
+    ω' = ω − ξ · (μ · b + ∇_ω L_train(ω, α) + κ · ω)
+    d L_val(ω', α) / dα  ≈  ∇_α L_val(ω', α) − ξ · ∇²_{α ω} L_train(ω, α) · v,     v = ∇_ω' L_val(ω', α)
+
+with the optimizer's momentum μ and buffers b and its weight decay κ. The product with the mixed second derivatives is
+the difference of two gradients at ω ± R · v, R = 0.01 / ‖v‖ (DARTS, Liu et al., ICLR 2019; RUAS, journal version, sections
+III-C and III-D), so a third and a fourth pass over the training batch take the place of second derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+Loss = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class Hypergradient:
+    """What :func:`hypergradient` found; gradients are lists in the order of the upper variables.
+
+    Attributes:
+        direct: ∇_α L_val(ω', α).
+        implicit: ∇²_{α ω} L_train(ω, α) · v, zeros in first order.
+        total: direct − ξ · implicit.
+        validation_loss: L_val(ω', α).
+        radius: R; 0 where nothing was perturbed.
+    """
+
+    direct: list[Tensor]
+    implicit: list[Tensor]
+    total: list[Tensor]
+    validation_loss: float
+    radius: float
+
+
+def hypergradient(
+    upper: Sequence[Tensor],
+    lower: Sequence[Tensor],
+    train_loss: Loss,
+    validation_loss: Loss,
+    step_size: float,
+    *,
+    momentum: float = 0.0,
+    momentum_buffers: Sequence[Tensor | None] | None = None,
+    weight_decay: float = 0.0,
+    perturbed_loss: Loss | None = None,
+    order: int = 2,
+    exact: bool = False,
+    radius: float = 0.01,
+) -> Hypergradient:
+    """The gradient of the validation loss after one step of the lower variables.
+
+    The losses are functions without arguments that run the model on a fixed batch with the variables as they are then;
+    each call must see the same random numbers. Lower variables are moved in place and put back, bit by bit; no
+    ``.grad`` is read or written. In several processes every gradient is averaged over them, so that all ranks take the
+    same steps.
+
+    Args:
+        upper: α, leaf tensors that require gradients.
+        lower: ω, leaf tensors that require gradients.
+        train_loss: L_train on a training batch.
+        validation_loss: L_val on a validation batch.
+        step_size: ξ of the virtual step.
+        momentum: μ.
+        momentum_buffers: b of each lower variable, as ``torch.optim.SGD`` keeps them; None where there is none yet.
+        weight_decay: κ.
+        perturbed_loss: The loss whose gradients are compared at ω ± R · v; `train_loss` if None.
+        order: 1 leaves the step out: ∇_α L_val(ω, α) alone.
+        exact: Second derivatives by autograd instead of finite differences; more memory, and every operation must
+            have them.
+        radius: R · ‖v‖.
+
+    Raises:
+        ValueError: ``order`` is neither 1 nor 2, or there is nothing to differentiate by.
+    """
+    if order not in (1, 2):
+        raise ValueError(f'`order` must be 1 or 2, but got {order}.')
+    if not upper or not lower:
+        raise ValueError('`upper` and `lower` must hold at least one tensor each.')
+    upper, lower = list(upper), list(lower)
+    if order == 1:
+        loss = validation_loss()
+        direct = _gradients(loss, upper)
+        nothing = [torch.zeros_like(value) for value in upper]
+        return Hypergradient(direct, nothing, direct, loss.item(), 0.0)
+
+    # the virtual step
+    buffers = momentum_buffers or [None] * len(lower)
+    steps = []
+    for value, gradient, buffer in zip(
+        lower, _gradients(train_loss(), lower), buffers, strict=True
+    ):
+        if weight_decay:
+            gradient = gradient + weight_decay * value.detach()
+        if momentum and buffer is not None:
+            gradient = gradient + momentum * buffer
+        steps.append(gradient)
+    with _moved(lower, steps, -step_size):
+        loss = validation_loss()
+        found = _gradients(loss, [*upper, *lower])
+    direct, v = found[: len(upper)], found[len(upper) :]
+    del steps
+
+    loss_of = perturbed_loss or train_loss
+    norm = torch.sqrt(sum((value * value).sum() for value in v)).item()
+    if norm == 0:
+        implicit, distance = [torch.zeros_like(value) for value in upper], 0.0
+    elif exact:
+        implicit, distance = _second_derivatives(loss_of, upper, lower, v), 0.0
+    else:
+        distance = radius / norm
+        with _moved(lower, v, distance):
+            ahead = _gradients(loss_of(), upper)
+        with _moved(lower, v, -distance):
+            behind = _gradients(loss_of(), upper)
+        implicit = [(a - b) / (2 * distance) for a, b in zip(ahead, behind, strict=True)]
+    total = [d - step_size * i for d, i in zip(direct, implicit, strict=True)]
+    return Hypergradient(direct, implicit, total, loss.item(), distance)
+
+
+def _second_derivatives(
+    loss: Loss, upper: list[Tensor], lower: list[Tensor], v: list[Tensor]
+) -> list[Tensor]:
+    gradients = torch.autograd.grad(loss(), lower, create_graph=True, allow_unused=True)
+    products = [
+        (gradient * value).sum()
+        for gradient, value in zip(gradients, v, strict=True)
+        if gradient is not None and gradient.requires_grad
+    ]
+    if not products:
+        return [torch.zeros_like(value) for value in upper]
+    return _averaged(_filled(torch.autograd.grad(sum(products), upper, allow_unused=True), upper))
+
+
+def _gradients(loss: Tensor, variables: list[Tensor]) -> list[Tensor]:
+    """Of a loss by variables; zeros where it does not depend on one."""
+    found = torch.autograd.grad(loss, variables, allow_unused=True)
+    return _averaged(_filled(found, variables))
+
+
+def _filled(gradients: Sequence[Tensor | None], variables: list[Tensor]) -> list[Tensor]:
+    return [
+        torch.zeros_like(variable) if gradient is None else gradient
+        for gradient, variable in zip(gradients, variables, strict=True)
+    ]
+
+
+def _averaged(gradients: list[Tensor]) -> list[Tensor]:
+    """Over all processes."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        for gradient in gradients:
+            dist.all_reduce(gradient)
+            gradient /= dist.get_world_size()
+    return gradients
+
+
+@contextmanager
+def _moved(variables: list[Tensor], directions: list[Tensor], distance: float) -> Iterator[None]:
+    """The variables elsewhere, and afterwards where they were, to the bit."""
+    kept = [variable.detach().clone() for variable in variables]
+    try:
+        with torch.no_grad():
+            for variable, direction in zip(variables, directions, strict=True):
+                variable.add_(direction, alpha=distance)
+        yield
+    finally:
+        with torch.no_grad():
+            for variable, value in zip(variables, kept, strict=True):
+                variable.copy_(value)

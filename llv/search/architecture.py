@@ -1,0 +1,156 @@
+"""Architecture weights, and edges that hold all candidates at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .operations import ConvOperation, SkipConnect
+from .spaces import SearchSpace
+
+_START = 1e-3  # deviation of fresh weights, RUAS's
+
+
+class Architecture(nn.Module):
+    """The weights α of a searchable module, one row an edge; cells of one architecture share them.
+
+    α is the parameter ``arch_alpha``; by this part of its name optimizers tell it from the weights of operations.
+
+    Args:
+        space: What each edge chooses among.
+        edges: Names of the edges, in the order of the rows.
+    """
+
+    def __init__(self, space: SearchSpace, edges: Sequence[str]) -> None:
+        super().__init__()
+        self.space = space
+        self.edges = tuple(edges)
+        self.arch_alpha = nn.Parameter(_START * torch.randn(len(self.edges), len(space.candidates)))
+
+    def weights(self) -> Tensor:
+        """softmax(α) over the candidates, (edges, candidates)."""
+        return self.arch_alpha.softmax(dim=1)
+
+    def entropies(self) -> dict[str, float]:
+        """Entropy of the weights of each edge, in nats: log(candidates) at the start, 0 when it has decided."""
+        weights = self.weights().detach().double()
+        values = -(weights * weights.clamp_min(1e-12).log()).sum(dim=1)
+        return dict(zip(self.edges, values.tolist(), strict=True))
+
+    def derive(self) -> dict[str, str]:
+        """The candidate of the largest weight of each edge; of equal ones the first."""
+        best = self.arch_alpha.detach().argmax(dim=1).tolist()
+        names = (self.space.candidates[index] for index in best)
+        return dict(zip(self.edges, names, strict=True))
+
+
+class MixedEdge(nn.Module):
+    """The sum of all candidates of an edge, weighted by softmax(α).
+
+    The candidates are linear in their input, so those that look at the same pixels are one convolution, whose kernel is
+    the weighted sum of theirs: seven candidates cost about as much as the largest. The result is that of the sum one by
+    one up to rounding.
+
+    Args:
+        architecture: Holds α; it is not made a child, since several cells share it.
+        edge: Row of α.
+        candidates: Operations in the order of the space: of :func:`llv.search.operations.build_operation`, or
+            convolutions of :func:`llv.search.operations.build_layer`, all of one stride and width.
+    """
+
+    def __init__(
+        self, architecture: Architecture, edge: int, candidates: Sequence[nn.Module]
+    ) -> None:
+        super().__init__()
+        if len(candidates) != len(architecture.space.candidates):
+            raise ValueError(
+                f'An edge of the space `{architecture.space.name}` has {len(architecture.space.candidates)} '
+                f'candidates, but got {len(candidates)}.'
+            )
+        self.candidates = nn.ModuleList(candidates)
+        self._source = (architecture, edge)  # a tuple, because modules register modules
+        self._groups = _groups([_conv_of(candidate) for candidate in self.candidates])
+
+    @property
+    def radius(self) -> int:
+        """How many pixels to each side the result depends on."""
+        convs = (_conv_of(candidate) for candidate in self.candidates)
+        return max(_radius(conv) for conv in convs if conv is not None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C', ⌈H / stride⌉, ⌈W / stride⌉)."""
+        architecture, edge = self._source
+        weights = architecture.weights()[edge]
+        identity = sum(
+            weight
+            for weight, candidate in zip(weights, self.candidates, strict=True)
+            if isinstance(candidate, SkipConnect) or getattr(candidate, 'residual', False)
+        )
+        result = None if isinstance(identity, int) else identity * x
+        for indices, radius, dilation in self._groups:
+            value = self._convolve(x, weights, indices, radius, dilation)
+            result = value if result is None else result + value
+        return result
+
+    def _convolve(
+        self, x: Tensor, weights: Tensor, indices: Sequence[int], radius: int, dilation: int
+    ) -> Tensor:
+        """One convolution in the place of some, all of whose taps lie on one grid."""
+        convs = [_conv_of(self.candidates[index]) for index in indices]
+        kernel: Tensor | None = None
+        bias = sum(weights[index] * conv.bias for index, conv in zip(indices, convs, strict=True))
+        for index, conv in zip(indices, convs, strict=True):
+            part = _embed(weights[index] * conv.weight, conv.dilation[0] // dilation, radius)
+            kernel = part if kernel is None else kernel + part
+        return F.conv2d(x, kernel, bias, convs[0].stride, radius * dilation, dilation)
+
+
+def _conv_of(candidate: nn.Module) -> nn.Conv2d | None:
+    if isinstance(candidate, SkipConnect):
+        return None
+    return candidate.conv if isinstance(candidate, ConvOperation) else candidate
+
+
+def _radius(conv: nn.Conv2d) -> int:
+    return conv.dilation[0] * (conv.kernel_size[0] - 1) // 2
+
+
+def _groups(convs: Sequence[nn.Conv2d | None]) -> list[tuple[tuple[int, ...], int, int]]:
+    """Which candidates are computed as one: (their indices, radius of the kernel in taps, dilation).
+
+    Those of one dilation share a grid. A dilated one joins the dense kernel where that is as large anyway, and a 1×1 fits
+    everywhere.
+    """
+    there = [(index, conv) for index, conv in enumerate(convs) if conv is not None]
+    grids: dict[int, list[int]] = {}
+    for index, conv in there:
+        grids.setdefault(conv.dilation[0], []).append(index)
+    reach = {d: max(_radius(convs[i]) for i in members) for d, members in grids.items()}
+    smallest = min(grids)
+    for dilation in sorted(grids):
+        # five by five taps cost less than two convolutions of three by three
+        limit = max(reach[smallest], 2)
+        if dilation != smallest and dilation % smallest == 0:
+            moved = [i for i in grids[dilation] if _radius(convs[i]) <= limit]
+            grids[smallest] += moved
+            grids[dilation] = [i for i in grids[dilation] if i not in moved]
+    groups = []
+    for dilation, members in grids.items():
+        if members:
+            radius = max(_radius(convs[i]) for i in members) // dilation
+            groups.append((tuple(members), radius, dilation))
+    return groups
+
+
+def _embed(kernel: Tensor, spread: int, radius: int) -> Tensor:
+    """A kernel in a larger one of (2 · radius + 1)², its taps `spread` apart."""
+    size = spread * (kernel.shape[-1] - 1) + 1
+    if spread > 1:
+        wide = kernel.new_zeros(*kernel.shape[:2], size, size)
+        wide[..., ::spread, ::spread] = kernel
+        kernel = wide
+    border = radius - size // 2
+    return F.pad(kernel, (border,) * 4) if border else kernel
