@@ -98,6 +98,7 @@ MODELS = Registry(
         'llv.models.detectors',
         'llv.models.test_time_augs',
     ],
+    mmseg=['llv.models.necks', 'llv.models.decode_heads'],
 )
 TASK_UTILS = Registry('task util', root.TASK_UTILS, mmdet=['llv.models.task_modules'])
 MODEL_WRAPPERS = Registry('model_wrapper', root.MODEL_WRAPPERS, ['llv.engine'])

@@ -1,18 +1,19 @@
 """The gradient of an upper objective through one step of a lower one, by finite differences.
 
-Upper variables α (architecture weights, hyper-variables) are judged by a validation loss at lower variables ω' that have
-taken one step on a training loss::
+Upper variables α (architecture weights, hyper-variables) are judged by a validation loss at lower variables ω' that
+have taken one step on a training loss::
 
     ω' = ω − ξ · (μ · b + ∇_ω L_train(ω, α) + κ · ω)
     d L_val(ω', α) / dα  ≈  ∇_α L_val(ω', α) − ξ · ∇²_{α ω} L_train(ω, α) · v,     v = ∇_ω' L_val(ω', α)
 
 with the optimizer's momentum μ and buffers b and its weight decay κ. The product with the mixed second derivatives is
-the difference of two gradients at ω ± R · v, R = 0.01 / ‖v‖ (DARTS, Liu et al., ICLR 2019; RUAS, journal version, sections
-III-C and III-D), so a third and a fourth pass over the training batch take the place of second derivatives.
+the difference of two gradients at ω ± R · v, R = 0.01 / ‖v‖ (DARTS, Liu et al., ICLR 2019; RUAS, journal version,
+sections III-C and III-D), so a third and a fourth pass over the training batch take the place of second derivatives.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,13 +62,13 @@ def hypergradient(
     """The gradient of the validation loss after one step of the lower variables.
 
     The losses are functions without arguments that run the model on a fixed batch with the variables as they are then;
-    each call must see the same random numbers. Lower variables are moved in place and put back, bit by bit; no
-    ``.grad`` is read or written. In several processes every gradient is averaged over them, so that all ranks take the
-    same steps.
+    each call must see the same random numbers (:func:`llv.engine.passes.undisturbed`). Lower variables are moved in
+    place and put back, bit by bit, also where a loss raises; no ``.grad`` is read or written. In several processes
+    every gradient is averaged over them, so that all ranks take the same steps.
 
     Args:
         upper: α, leaf tensors that require gradients.
-        lower: ω, leaf tensors that require gradients.
+        lower: ω, leaf tensors that require gradients. Where there are none, nothing is unrolled, as in first order.
         train_loss: L_train on a training batch.
         validation_loss: L_val on a validation batch.
         step_size: ξ of the virtual step.
@@ -82,13 +83,14 @@ def hypergradient(
 
     Raises:
         ValueError: ``order`` is neither 1 nor 2, or there is nothing to differentiate by.
+        FloatingPointError: The gradient of the validation loss is not finite, so no distance is small.
     """
     if order not in (1, 2):
         raise ValueError(f'`order` must be 1 or 2, but got {order}.')
-    if not upper or not lower:
-        raise ValueError('`upper` and `lower` must hold at least one tensor each.')
+    if not upper:
+        raise ValueError('`upper` must hold at least one tensor.')
     upper, lower = list(upper), list(lower)
-    if order == 1:
+    if order == 1 or not lower:
         loss = validation_loss()
         direct = _gradients(loss, upper)
         nothing = [torch.zeros_like(value) for value in upper]
@@ -112,7 +114,12 @@ def hypergradient(
     del steps
 
     loss_of = perturbed_loss or train_loss
-    norm = torch.sqrt(sum((value * value).sum() for value in v)).item()
+    norm = torch.stack([torch.linalg.vector_norm(value) for value in v]).norm().item()
+    if not math.isfinite(norm):
+        raise FloatingPointError(
+            f'The gradient of the validation loss after the virtual step is not finite (the loss is {loss.item():g}); '
+            'lower `step_size` or the learning rate of the weights.'
+        )
     if norm == 0:
         implicit, distance = [torch.zeros_like(value) for value in upper], 0.0
     elif exact:
@@ -139,13 +146,15 @@ def _second_derivatives(
     ]
     if not products:
         return [torch.zeros_like(value) for value in upper]
-    return _averaged(_filled(torch.autograd.grad(sum(products), upper, allow_unused=True), upper))
+    return average_gradients(
+        _filled(torch.autograd.grad(sum(products), upper, allow_unused=True), upper)
+    )
 
 
 def _gradients(loss: Tensor, variables: list[Tensor]) -> list[Tensor]:
     """Of a loss by variables; zeros where it does not depend on one."""
     found = torch.autograd.grad(loss, variables, allow_unused=True)
-    return _averaged(_filled(found, variables))
+    return average_gradients(_filled(found, variables))
 
 
 def _filled(gradients: Sequence[Tensor | None], variables: list[Tensor]) -> list[Tensor]:
@@ -155,13 +164,21 @@ def _filled(gradients: Sequence[Tensor | None], variables: list[Tensor]) -> list
     ]
 
 
-def _averaged(gradients: list[Tensor]) -> list[Tensor]:
-    """Over all processes."""
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        for gradient in gradients:
-            dist.all_reduce(gradient)
-            gradient /= dist.get_world_size()
-    return gradients
+def average_gradients(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """Their means over all processes, the same to the bit on each; in a single process the gradients themselves."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return list(gradients)
+    # one exchange a type of number; copies, because autograd may hand out views, and one tensor for two variables
+    kinds = {gradient.dtype for gradient in gradients}
+    result: list[Tensor] = list(gradients)
+    for kind in sorted(kinds, key=str):
+        places = [i for i, gradient in enumerate(gradients) if gradient.dtype == kind]
+        flat = torch.cat([gradients[i].reshape(-1) for i in places])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        for i, part in zip(places, flat.split([gradients[i].numel() for i in places]), strict=True):
+            result[i] = part.view(gradients[i].shape)
+    return result
 
 
 @contextmanager

@@ -12,6 +12,17 @@ A config lists them under ``upstream``::
         )
     ]
 
+A search gives a genotype (``take='genotype'``), the dictionary itself, so that dumped configs stand by themselves;
+``into`` may then name several places, of which each module takes the part that is its own::
+
+    upstream = [
+        dict(
+            config='llv::night_scenes/search/….py',
+            take='genotype',
+            into=['model.data_preprocessor.enhancer.scene_genotype', 'model.neck.genotype'],
+        )
+    ]
+
 They run in the same process, in order, before the main runner is built. Each has a folder named after its resolved
 config, so a finished one is taken as it is, an unfinished one resumed, and one whose settings changed trained anew.
 What the folder's name does not see is the data on disk and the code.
@@ -40,6 +51,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from llv.engine.settings import RunOptions, build_runner, stop_workers
+from llv.search.searchable import derive_genotype, searchable_modules
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.config import load_config
 
@@ -64,7 +76,7 @@ class _Link:
 
     name: str
     cfg: Config
-    into: str
+    into: list[str]
     take: str
     prefix: str
     links: list[_Link]
@@ -136,7 +148,14 @@ def _plan_link(
         raise ValueError(
             f'`{place}.take` must be `checkpoint` or `genotype`, but got `{entry["take"]}`.'
         )
-    _parent(cfg, entry['into'], place)
+    into = entry['into']
+    into = [into] if isinstance(into, str) else list(into)
+    if len(into) != 1 and entry['take'] != 'genotype':
+        raise ValueError(
+            f'`{place}.into` must be one place for `take={entry["take"]!r}`, but got {into}; give each its own entry.'
+        )
+    for path in into:
+        _parent(cfg, path, place)
     name = str(entry['config'])
     upstream = options.applied_to(load_config(name, entry['cfg_options']))
     if upstream.get('train_cfg') is None:
@@ -154,11 +173,9 @@ def _plan_link(
         config=_digest(upstream.to_dict(), skip=_PLACES),
         amp=options.amp,
         take=(entry['take'], entry['prefix']),
-        links=[(link.sha, link.into, link.take, link.prefix) for link in links],
+        links=[(link.sha, ', '.join(link.into), link.take, link.prefix) for link in links],
     )
-    return _Link(
-        name, upstream, entry['into'], entry['take'], entry['prefix'], links, _digest(content)
-    )
+    return _Link(name, upstream, into, entry['take'], entry['prefix'], links, _digest(content))
 
 
 def _run(cfg: Config, links: list[_Link], options: RunOptions) -> None:
@@ -180,9 +197,10 @@ def _run(cfg: Config, links: list[_Link], options: RunOptions) -> None:
                     f'Upstream {index + 1} of {len(links)}: {link.name} is finished in {folder}',
                     'current',
                 )
-        place = _parent(cfg, link.into, f'upstream[{index}]')
-        key = link.into.split('.')[-1]
-        place[int(key) if isinstance(place, list) else key] = value
+        for path in link.into:
+            place = _parent(cfg, path, f'upstream[{index}]')
+            key = path.split('.')[-1]
+            place[int(key) if isinstance(place, list) else key] = value
     cfg.pop('upstream', None)
 
 
@@ -286,15 +304,14 @@ def _publish(runner: Runner, link: _Link, folder: Path) -> None:
 
 
 def _genotype(runner: Runner, link: _Link) -> dict:
-    """The genotype of the one searchable part of a model."""
+    """What was searched in a model."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    searchable = [module for module in model.modules() if callable(getattr(module, 'derive', None))]
-    if len(searchable) != 1:
+    if not searchable_modules(model):
         raise ValueError(
-            f"The model of the upstream run `{link.name}` has {len(searchable)} searchable parts, so `take='genotype'` "
-            'does not apply; name a search with one.'
+            f"The model of the upstream run `{link.name}` has no searchable module, so `take='genotype'` does not "
+            'apply; name a search.'
         )
-    return searchable[0].derive()
+    return derive_genotype(model)
 
 
 @contextmanager

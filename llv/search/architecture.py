@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +19,15 @@ _START = 1e-3  # deviation of fresh weights, RUAS's
 class Architecture(nn.Module):
     """The weights α of a searchable module, one row an edge; cells of one architecture share them.
 
-    α is the parameter ``arch_alpha``; by this part of its name optimizers tell it from the weights of operations.
+    α is the parameter ``arch_alpha``; by this part of its name optimizers tell it from the weights of operations. What
+    its rows and columns mean goes with it in checkpoints, as the buffer ``meaning``.
 
     Args:
         space: What each edge chooses among.
         edges: Names of the edges, in the order of the rows.
+
+    Raises:
+        ValueError: From ``load_state_dict``, when the checkpoint holds α of other edges or another space.
     """
 
     def __init__(self, space: SearchSpace, edges: Sequence[str]) -> None:
@@ -29,6 +35,7 @@ class Architecture(nn.Module):
         self.space = space
         self.edges = tuple(edges)
         self.arch_alpha = nn.Parameter(_START * torch.randn(len(self.edges), len(space.candidates)))
+        self.register_buffer('meaning', _packed(space, self.edges))
 
     def weights(self) -> Tensor:
         """softmax(α) over the candidates, (edges, candidates)."""
@@ -45,6 +52,32 @@ class Architecture(nn.Module):
         best = self.arch_alpha.detach().argmax(dim=1).tolist()
         names = (self.space.candidates[index] for index in best)
         return dict(zip(self.edges, names, strict=True))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        # α of another supernet may have the same shape
+        theirs = state_dict.get(f'{prefix}meaning')
+        if theirs is not None and theirs.tolist() != self.meaning.tolist():
+            place = prefix.removesuffix('.') or 'architecture'
+            raise ValueError(
+                f'The checkpoint holds α of another supernet at `{place}`: {_told(theirs)} there, '
+                f'{_told(self.meaning)} here; build the model that was searched.'
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _packed(space: SearchSpace, edges: Sequence[str]) -> Tensor:
+    """As the bytes of JSON, uint8 (n,): only tensors survive every way that a checkpoint takes."""
+    meaning = dict(space=space.name, version=space.version, edges=list(edges))
+    return torch.tensor(list(json.dumps(meaning).encode()), dtype=torch.uint8)
+
+
+def _told(packed: Tensor) -> str:
+    try:
+        meaning = json.loads(bytes(packed.tolist()))
+        edges = ', '.join(meaning['edges'])
+        return f'`{meaning["space"]}` {meaning["version"]} on {edges}'
+    except (ValueError, TypeError, KeyError):
+        return 'something unreadable'
 
 
 class MixedEdge(nn.Module):
@@ -75,15 +108,34 @@ class MixedEdge(nn.Module):
         self._groups = _groups([_conv_of(candidate) for candidate in self.candidates])
 
     @property
+    def architecture(self) -> Architecture:
+        """What holds α."""
+        return self._source[0]
+
+    @property
+    def row(self) -> int:
+        """Row of α."""
+        return self._source[1]
+
+    @property
     def radius(self) -> int:
         """How many pixels to each side the result depends on."""
         convs = (_conv_of(candidate) for candidate in self.candidates)
         return max(_radius(conv) for conv in convs if conv is not None)
 
+    def costs(self, result: Tensor) -> list[int]:
+        """Multiply-accumulates of each candidate for a result of this shape; 0 for the identity."""
+        pixels = result.numel() // result.shape[1]
+        convs = (_conv_of(candidate) for candidate in self.candidates)
+        return [0 if conv is None else pixels * conv.weight.numel() for conv in convs]
+
+    def chosen(self) -> nn.Module:
+        """The candidate of the largest weight; of equal ones the first."""
+        return self.candidates[int(self.architecture.arch_alpha[self.row].argmax())]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C', ⌈H / stride⌉, ⌈W / stride⌉)."""
-        architecture, edge = self._source
-        weights = architecture.weights()[edge]
+        weights = self.architecture.weights()[self.row]
         identity = sum(
             weight
             for weight, candidate in zip(weights, self.candidates, strict=True)
@@ -121,28 +173,33 @@ def _radius(conv: nn.Conv2d) -> int:
 def _groups(convs: Sequence[nn.Conv2d | None]) -> list[tuple[tuple[int, ...], int, int]]:
     """Which candidates are computed as one: (their indices, radius of the kernel in taps, dilation).
 
-    Those of one dilation share a grid. A dilated one joins the dense kernel where that is as large anyway, and a 1×1 fits
-    everywhere.
+    Those of one dilation share a grid. One of a larger dilation joins a finer grid that its taps lie on where the
+    kernel there is as large anyway.
     """
-    there = [(index, conv) for index, conv in enumerate(convs) if conv is not None]
     grids: dict[int, list[int]] = {}
-    for index, conv in there:
-        grids.setdefault(conv.dilation[0], []).append(index)
-    reach = {d: max(_radius(convs[i]) for i in members) for d, members in grids.items()}
-    smallest = min(grids)
+    for index, conv in enumerate(convs):
+        if conv is not None:
+            grids.setdefault(conv.dilation[0], []).append(index)
+
+    def reach(dilation: int) -> int:
+        return max((_radius(convs[index]) for index in grids[dilation]), default=0)
+
     for dilation in sorted(grids):
-        # five by five taps cost less than two convolutions of three by three
-        limit = max(reach[smallest], 2)
-        if dilation != smallest and dilation % smallest == 0:
-            moved = [i for i in grids[dilation] if _radius(convs[i]) <= limit]
-            grids[smallest] += moved
-            grids[dilation] = [i for i in grids[dilation] if i not in moved]
-    groups = []
-    for dilation, members in grids.items():
-        if members:
-            radius = max(_radius(convs[i]) for i in members) // dilation
-            groups.append((tuple(members), radius, dilation))
-    return groups
+        for host in sorted(grids):
+            if host < dilation and dilation % host == 0 and grids[host]:
+                limit = reach(host)
+                if host == min(
+                    grids
+                ):  # five by five dense taps cost less than twice three by three
+                    limit = max(limit, 2 * host)
+                moved = [i for i in grids[dilation] if _radius(convs[i]) <= limit]
+                grids[host] += moved
+                grids[dilation] = [i for i in grids[dilation] if i not in moved]
+    return [
+        (tuple(members), reach(dilation) // dilation, dilation)
+        for dilation, members in grids.items()
+        if members
+    ]
 
 
 def _embed(kernel: Tensor, spread: int, radius: int) -> Tensor:

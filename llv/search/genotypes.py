@@ -4,7 +4,8 @@ The genotype of a distillation cell is a sequence of seven names in the order d1
 d4 (distill and refine edges of
 :class:`llv.models.enhancers.distillation_cell.DistillationCell`); the names are those of
 :data:`llv.search.operations.OPERATIONS`. The genotype of a detector names the layers of its neck and
-its head, see :class:`DetectorGenotype`.
+its head, see :class:`DetectorGenotype`. Those that were published come from files, which every searchable
+module also takes by their names, see :mod:`llv.search.genotype_file`.
 """
 
 from __future__ import annotations
@@ -12,53 +13,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from .genotype_file import read_genotype
 from .operations import LAYERS
+from .spaces import CELL_EDGES, HIGH_LEVEL, LOW_LEVEL, head_edges, neck_edges
 
 Genotype = tuple[str, ...]
 
+
+def _cell(name: str, module: str) -> Genotype:
+    return tuple(read_genotype(name, module, LOW_LEVEL, CELL_EDGES).values())
+
+
 # scene module for low-level enhancement, the same in the CVPR 2021 and the journal version of RUAS
-RUAS_SCENE: Genotype = (
-    'skip_connect',
-    'resconv_1x1',
-    'resdilconv_3x3',
-    'conv_3x3',
-    'conv_3x3',
-    'skip_connect',
-    'conv_3x3',
-)
+RUAS_SCENE = _cell('ruas-scene', 'scene_module')
 
 # scene module in front of the detector of the journal version
-RUAS_SCENE_DETECTION: Genotype = (
-    'skip_connect',
-    'conv_1x1',
-    'resconv_1x1',
-    'resconv_1x1',
-    'resconv_1x1',
-    'resconv_1x1',
-    'resconv_3x3',
-)
+RUAS_SCENE_DETECTION = _cell('ruas-scene-detection', 'scene_module')
 
-# noise removal of the journal version
-RUAS_NOISE_JOURNAL: Genotype = (
-    'resconv_1x1',
-    'resconv_3x3',
-    'dilconv_3x3',
-    'resconv_1x1',
-    'resconv_3x3',
-    'conv_3x3',
-    'resconv_3x3',
-)
-
-# noise removal of the CVPR 2021 version
-RUAS_NOISE_CVPR: Genotype = (
-    'resconv_1x1',
-    'resconv_1x1',
-    'resdilconv_3x3',
-    'skip_connect',
-    'resconv_1x1',
-    'resconv_1x1',
-    'skip_connect',
-)
+# noise removal of the journal version, and of the CVPR 2021 version
+RUAS_NOISE_JOURNAL = _cell('ruas-noise-journal', 'noise_removal')
+RUAS_NOISE_CVPR = _cell('ruas-noise-cvpr', 'noise_removal')
 
 # cells of one operation throughout, which the searched ones are compared with: Table III of the
 # journal paper names them 1-C, 3-C, 1-RC, 3-RC, 3-2-DC and 3-2-RDC
@@ -107,12 +81,15 @@ class DetectorGenotype:
             object.__setattr__(self, part, tuple(names))  # lists are what configs hold
 
 
+def _detector(name: str) -> DetectorGenotype:
+    neck = read_genotype(name, 'ssd_neck', HIGH_LEVEL, neck_edges(4))
+    head = read_genotype(name, 'ssd_head', HIGH_LEVEL, head_edges(6))
+    layers = tuple(head.values())
+    return DetectorGenotype(tuple(neck.values()), layers[:6], layers[6:])
+
+
 # detector of the journal version, searched on DARK FACE with a frozen backbone
-RUAS_DARKFACE = DetectorGenotype(
-    neck=('conv_7x7', 'conv_7x7', 'conv_7x7', 'conv_3x3'),
-    loc=('conv_7x7', *('dilconv_3x3',) * 4, 'conv_3x3'),
-    conf=('dilconv_3x3', 'conv_7x7', 'conv_7x7', 'conv_5x5', 'dilconv_5x5', 'conv_7x7'),
-)
+RUAS_DARKFACE = _detector('ruas-darkface')
 
 DETECTORS: dict[str, DetectorGenotype] = {'ruas-darkface': RUAS_DARKFACE}
 

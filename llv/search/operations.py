@@ -58,11 +58,14 @@ OPERATIONS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
+# Dilations that are the branch rates of DeepLab's pyramid at output stride 16.
+ATROUS = (6, 12, 18)
+
 # Kernel size and dilation of the ten layers of high-level tasks; none is residual and none skips.
 LAYERS: dict[str, tuple[int, int]] = {
     **{f'conv_{k}x{k}': (k, 1) for k in (1, 3, 5, 7)},
     **{f'dilconv_{k}x{k}': (k, 2) for k in (3, 5, 7)},
-    **{f'dilconv_3x3_{dilation}': (3, dilation) for dilation in (6, 12, 18)},
+    **{f'dilconv_3x3_{dilation}': (3, dilation) for dilation in ATROUS},
 }
 
 
@@ -76,11 +79,18 @@ def build_operation(name: str, channels: int) -> nn.Module:
     Raises:
         ValueError: There is no operation of that name.
     """
-    _check_name('operation', name, OPERATIONS)
+    check_operation(name)
     return OPERATIONS[name](channels)
 
 
-def build_layer(name: str, in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+def check_operation(name: str) -> None:
+    """Raise a ValueError unless there is an operation of that name."""
+    _check_name('operation', name, OPERATIONS)
+
+
+def build_layer(
+    name: str, in_channels: int, out_channels: int, stride: int = 1, dilation_scale: int = 1
+) -> nn.Conv2d:
     """Build a layer of a searched neck or head: a convolution with bias, no norm, no activation.
 
     The zero padding is dilation * (kernel - 1) / 2, so every layer of the table gives the same size,
@@ -91,12 +101,20 @@ def build_layer(name: str, in_channels: int, out_channels: int, stride: int = 1)
         in_channels: Width of the input, (N, in_channels, H, W).
         out_channels: Width of the result.
         stride: Stride in both directions.
+        dilation_scale: Multiplies the dilations 6, 12 and 18, which are meant for maps of stride 16: with 2 they
+            reach as far in the picture on maps of stride 8. The dilation 2 of other layers stays.
 
     Raises:
-        ValueError: There is no layer of that name.
+        ValueError: There is no layer of that name, or the scale is below 1.
     """
     _check_name('layer', name, LAYERS)
+    if not isinstance(dilation_scale, int) or dilation_scale < 1:
+        raise ValueError(
+            f'`dilation_scale` must be a whole number from 1, but got {dilation_scale!r}.'
+        )
     kernel_size, dilation = LAYERS[name]
+    if dilation in ATROUS:
+        dilation *= dilation_scale
     padding = dilation * (kernel_size - 1) // 2
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
 

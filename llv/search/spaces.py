@@ -1,7 +1,7 @@
 """What an edge may choose among: the two search spaces of Table I.
 
-"Learning with Nested Scene Modeling and Cooperative Architecture Search for Low-Light Vision", Table I. The order of the
-candidates is part of a space: a row of architecture weights has one entry a candidate, and ties go to the first.
+"Learning with Nested Scene Modeling and Cooperative Architecture Search for Low-Light Vision", Table I. The order of
+the candidates is part of a space: a row of architecture weights has one entry a candidate, and ties go to the first.
 """
 
 from __future__ import annotations
@@ -43,3 +43,16 @@ LOW_LEVEL = SearchSpace(
 # necks, heads and feature conversions: nothing is residual and nothing skips
 HIGH_LEVEL = SearchSpace('high_level', 1, tuple(LAYERS))
 SPACES: dict[str, SearchSpace] = {space.name: space for space in (LOW_LEVEL, HIGH_LEVEL)}
+
+# Names of edges, in the order of published genotypes: distill and refine edges of a cell.
+CELL_EDGES = ('d1', 'r1', 'd2', 'r2', 'd3', 'r3', 'd4')
+
+
+def neck_edges(layers: int) -> tuple[str, ...]:
+    """Edges of a neck of that many extra layers: ``extra_0``, ``extra_1`` …"""
+    return tuple(f'extra_{index}' for index in range(layers))
+
+
+def head_edges(levels: int) -> tuple[str, ...]:
+    """Edges of a head on that many maps: box layers ``loc_0`` …, then class layers ``conf_0`` …"""
+    return tuple(f'{kind}_{level}' for kind in ('loc', 'conf') for level in range(levels))

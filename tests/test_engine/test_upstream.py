@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import toy_search
 import toy_training as toy
 from mmengine.config import Config
 
 from llv.engine.runner import train
 from llv.engine.settings import RunOptions
 from llv.engine.upstream import claimed, run_upstreams, upstream_digests
+from llv.search.spaces import LOW_LEVEL
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.config import load_config
 
@@ -153,15 +155,26 @@ def test_shared_folder_stands_elsewhere_in_another_list(configs):
     )
 
 
-def test_genotype_is_put_into_the_config(configs):
-    text = toy.config(workers=0, extra=SHORT).replace("'ToyModel'", "'ToySearch'")
-    (configs / 'first.py').write_text(text)
+def test_genotype_is_put_where_it_belongs(configs):
+    (configs / 'first.py').write_text(toy_search.config(iters=2))
     cfg = main_config(configs)
-    entry = dict(config=str(configs / 'first.py'), take='genotype', into='model.genotype')
-    cfg.upstream = [entry]
-    genotype = run_upstreams(cfg, RunOptions()).model.genotype
-    assert genotype == dict(cells=[[0, 'conv'], [1, 'skip']], trained=True)
-    assert run_upstreams(cfg, RunOptions()).model.genotype == genotype
+    into = ['model.scene_genotype', 'model.task.genotype']
+    cfg.model.task = dict()
+    cfg.upstream = [dict(config=str(configs / 'first.py'), take='genotype', into=into)]
+    model = run_upstreams(cfg, RunOptions()).model
+    assert model.scene_genotype == model.task.genotype
+    parts = model.scene_genotype['parts']
+    assert set(parts) == {'scene', 'task'} and parts['task']['module'] == 'toy_edge'
+    assert parts['scene']['edges']['a'] in LOW_LEVEL.candidates
+    # taken from the file the second time
+    assert run_upstreams(cfg, RunOptions()).model == model
+    toy_search.ToySupernet(parts['scene'], parts['task'])
+
+    plain = dict(config=str(configs / 'plain.py'), take='genotype', into='model.task.genotype')
+    (configs / 'plain.py').write_text(toy.config(workers=0, extra=SHORT))
+    cfg.upstream = [plain]
+    with pytest.raises(ValueError, match='`.*plain.py` has no searchable module'):
+        run_upstreams(cfg, RunOptions())
 
 
 def test_evaluation_behind_an_upstream(configs):
@@ -186,6 +199,7 @@ def test_evaluation_behind_an_upstream(configs):
         (dict(into='model.backbone.weights'), 'the config has no `backbone`'),
         (dict(into='model.hooks.3'), 'the config has no `hooks`'),
         (dict(take='weights'), r'`upstream\[0\].take`'),
+        (dict(into=['model.a', 'model.b']), 'must be one place for `take='),
         (dict(form='x'), 'unknown key `form`'),
         (dict(cfg_options={'upstream.4.config': 'x'}), 'do not fit'),
         (dict(cfg_options=dict(train_cfg=None)), 'trains nothing'),

@@ -93,16 +93,6 @@ class KillHook(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-@MODELS.register_module()
-class ToySearch(ToyModel):
-    """A model whose head is searched."""
-
-    def derive(self):
-        return dict(
-            cells=[[0, 'conv'], [1, 'skip']], trained=float(self.enhancer.weight.sum()) != 0
-        )
-
-
 @HOOKS.register_module()
 class SaveRankHook(Hook):
     """Writes the weights of every rank at the end."""

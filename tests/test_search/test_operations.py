@@ -105,3 +105,19 @@ def test_an_unknown_layer_suggests_the_nearest():
         build_layer('dilconv_3x3_16', 1, 1)
     with pytest.raises(ValueError, match='There is no layer `skip`; choose from conv_1x1'):
         build_layer('skip', 1, 1)
+
+
+@pytest.mark.parametrize('name', LAYER_SHAPES)
+def test_only_the_rates_of_the_pyramid_follow_the_stride_of_the_map(name):
+    size, dilation = LAYER_SHAPES[name]
+    layer = build_layer(name, 1, 1, dilation_scale=2)
+    wanted = 2 * dilation if dilation > 2 else dilation
+    assert layer.dilation == (wanted, wanted)
+    assert layer(torch.zeros(1, 1, 5, 9)).shape == (1, 1, 5, 9)
+    assert layer.kernel_size == (size, size)
+
+
+@pytest.mark.parametrize('scale', [0, 1.5, '2'])
+def test_a_scale_that_is_no_whole_number_from_one_is_refused(scale):
+    with pytest.raises(ValueError, match='`dilation_scale` must be a whole number from 1'):
+        build_layer('conv_1x1', 1, 1, dilation_scale=scale)

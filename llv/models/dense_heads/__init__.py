@@ -2,6 +2,7 @@
 
 from .dual_shot_head import DualShotHead
 from .face_head import FaceHead
+from .searchable_ssd_head import SearchableSSDHead
 from .ssd_head import SSDHead
 
-__all__ = ['DualShotHead', 'FaceHead', 'SSDHead']
+__all__ = ['DualShotHead', 'FaceHead', 'SSDHead', 'SearchableSSDHead']

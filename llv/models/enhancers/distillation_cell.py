@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llv.search.architecture import Architecture, MixedEdge
+from llv.search.architecture import Architecture
 from llv.search.operations import build_operation
-from llv.search.spaces import LOW_LEVEL
+from llv.search.searchable import mix
+from llv.search.spaces import CELL_EDGES
 
-EDGES = ('d1', 'r1', 'd2', 'r2', 'd3', 'r3', 'd4')
 _SLOPE = 0.05
 
 
@@ -29,8 +29,8 @@ class DistillationCell(nn.Module):
 
     Args:
         channels: Width of input and output.
-        genotype: Seven names of operations in the order of :data:`EDGES`, or the architecture whose
-            weights mix all candidates of each edge.
+        genotype: Seven names of operations in the order of :data:`llv.search.spaces.CELL_EDGES`, or
+            the architecture whose weights mix all candidates of each edge.
 
     Attributes:
         radius: How many pixels to each side the result depends on.
@@ -40,17 +40,13 @@ class DistillationCell(nn.Module):
         super().__init__()
         if isinstance(genotype, Architecture):
             edges = [
-                MixedEdge(
-                    genotype,
-                    row,
-                    [build_operation(name, channels) for name in LOW_LEVEL.candidates],
-                )
-                for row in range(len(EDGES))
+                mix(genotype, edge, lambda name: build_operation(name, channels))
+                for edge in CELL_EDGES
             ]
-        elif isinstance(genotype, str) or len(genotype) != len(EDGES):
+        elif isinstance(genotype, str) or len(genotype) != len(CELL_EDGES):
             raise ValueError(
                 'A genotype of the distillation cell has seven names '
-                f'({", ".join(EDGES)}), but got {genotype!r}.'
+                f'({", ".join(CELL_EDGES)}), but got {genotype!r}.'
             )
         else:
             edges = [build_operation(name, channels) for name in genotype]

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
-from llv.search.architecture import Architecture
-from llv.search.spaces import LOW_LEVEL
+from llv.search.searchable import Searchable
+from llv.search.spaces import CELL_EDGES, LOW_LEVEL
 
-from .distillation_cell import EDGES, DistillationCell
+from .distillation_cell import DistillationCell
 
 NOISE_CHANNELS = 6
 _NOISE_CELLS = 3
 
 
-class NoiseRemoval(nn.Module):
+class NoiseRemoval(Searchable, nn.Module):
     """Predict the noise of a lit picture, to be subtracted from it.
 
     Args:
-        genotype: Seven operations, see :class:`DistillationCell`. None: all candidates, mixed by
+        genotype: Seven operations, see :class:`DistillationCell`, or a genotype that names them, see
+            :func:`llv.search.genotype_file.read_genotype`. None: all candidates, mixed by
             ``architecture``, which the cells share.
 
     Attributes:
         radius: How many pixels to each side the result depends on.
     """
 
-    def __init__(self, genotype: Sequence[str] | None) -> None:
+    genotype_module = 'noise_removal'
+
+    def __init__(self, genotype: str | Mapping[str, Any] | Sequence[str] | None) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, NOISE_CHANNELS, 3, padding=1)
-        self.architecture = Architecture(LOW_LEVEL, EDGES) if genotype is None else None
-        made_of = genotype if self.architecture is None else self.architecture
+        self.settle_genotype(genotype, LOW_LEVEL, CELL_EDGES)
+        made_of = self.architecture if self.genotype is None else tuple(self.genotype.values())
         self.cells = nn.Sequential(
             *(DistillationCell(NOISE_CHANNELS, made_of) for _ in range(_NOISE_CELLS))
         )

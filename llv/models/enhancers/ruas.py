@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from torch import Tensor
 
 from llv.registry import MODELS
 from llv.search import genotypes
+from llv.search.genotype_file import read_genotype
+from llv.search.spaces import CELL_EDGES, LOW_LEVEL
 from llv.utils.checkpoint import load_state_dict
 
 from ..losses import DenoiseLoss, RUASSceneLoss, SupervisedDenoiseLoss
@@ -33,6 +36,7 @@ PARTS = dict(
     RUAS_S=('scene',), RUAS=('scene', 'removal'), RUAS_A=('scene', 'estimation', 'removal')
 )
 WARM_STARTS = ('rectified', 'update', 'fixed')
+SEARCH = 'search'
 
 _LARGEST_NOISE = 0.25  # standard deviation in the training of the noise modules
 _NOISE_THRESHOLD = 0.035  # mean absolute noise from which RUAS_A denoises
@@ -76,6 +80,7 @@ class RUAS(MapBasedEnhancer):
 
     The noise estimator needs no gradient unless it is the part that is trained: the gate passes none
     on.
+    Where the scene module is searched, the loss of the noise removal moves it, as the search needs it.
     In training the noise removal looks at every picture and the gate selects afterwards, so that
     each parameter that is trained has a gradient, possibly zero, in each step, as DDP needs it.
 
@@ -91,7 +96,9 @@ class RUAS(MapBasedEnhancer):
         stages: Stages of the scene module; 3 as published.
         t_min: Smallest illumination; 1e-4 (journal, detection) or 1e-3 (cvpr).
         warm_start: See :class:`SceneModule`; ``update`` for detection, else ``rectified``.
-        scene_genotype: Seven names of operations, for cells that were searched anew.
+        scene_genotype: For cells that were searched anew: a genotype file, its content, the name of a
+            published one, or seven names of operations. ``search`` builds all candidates of each edge,
+            mixed by weights that a search trains.
         noise_genotype: The same for the noise removal.
         scene_loss: Config of the scene loss, called with the illumination and the pictures;
             :class:`RUASSceneLoss` if None.
@@ -115,8 +122,8 @@ class RUAS(MapBasedEnhancer):
         stages: int | None = None,
         t_min: float | None = None,
         warm_start: str | None = None,
-        scene_genotype: Sequence[str] | None = None,
-        noise_genotype: Sequence[str] | None = None,
+        scene_genotype: str | PathLike | Mapping[str, Any] | Sequence[str] | None = None,
+        noise_genotype: str | PathLike | Mapping[str, Any] | Sequence[str] | None = None,
         scene_loss: dict | None = None,
         denoise_loss: dict | None = None,
         train_part: str | None = None,
@@ -143,6 +150,13 @@ class RUAS(MapBasedEnhancer):
             raise ValueError(f'`stages` must be at least 1, but got {stages}.')
         if t_min is not None and not 0 < t_min < 1:
             raise ValueError(f'`t_min` must lie between 0 and 1, but got {t_min}.')
+        if version == 'RUAS_S' and noise_genotype == SEARCH:
+            raise ValueError(
+                'RUAS_S has no noise removal to search; choose `version` RUAS or RUAS_A.'
+            )
+        # checkpoints keep the names of the operations, whatever they were read from
+        scene_genotype = _cell_genotype(scene_genotype, SceneModule.genotype_module)
+        noise_genotype = _cell_genotype(noise_genotype, NoiseRemoval.genotype_module)
 
         preset = VARIANTS[variant or implied.get('variant') or 'journal']
         defaults = dict(
@@ -173,7 +187,7 @@ class RUAS(MapBasedEnhancer):
         self.version = version
         self.variant = options['variant']
         self.scene = SceneModule(
-            options['scene_genotype'],
+            _to_build(options['scene_genotype']),
             options['stages'],
             next(
                 value for value in (t_min, implied.get('t_min'), preset.t_min) if value is not None
@@ -182,7 +196,7 @@ class RUAS(MapBasedEnhancer):
         )
         self.denoiser = self.noise_estimator = None
         if version != 'RUAS_S':
-            self.denoiser = NoiseRemoval(options['noise_genotype'])
+            self.denoiser = NoiseRemoval(_to_build(options['noise_genotype']))
         if version == 'RUAS_A':
             self.noise_estimator = NoiseEstimator()
         self.train_part = train_part
@@ -246,7 +260,8 @@ class RUAS(MapBasedEnhancer):
         """The loss of what is trained.
 
         By default the scene loss of the last illumination, with noise removal also
-        ``loss_denoise``; as published, the latter does not move the scene module.
+        ``loss_denoise``; as published, the latter does not move the scene module in training, but does
+        where the scene module is searched.
 
         How the published noise estimator was trained is unknown, and the published loss of the
         noise removal flattens pictures when it starts from nothing. So for ``train_part`` these are
@@ -272,9 +287,20 @@ class RUAS(MapBasedEnhancer):
                 return dict(loss_noise=(estimated.abs() - noise.abs()).abs().mean())
             losses = self.scene_loss(enhancement.maps['illumination'], images)
             if self.denoiser is not None and self.train_part is None:
-                scene = enhancement.maps['scene'].detach()
-                losses['loss_denoise'] = self.denoise_loss(scene - self.denoiser(scene), scene)
+                scene = enhancement.maps['scene']
+                searched = self.scene.architecture is not None
+                if searched and self.noise_estimator is None:
+                    denoised = enhancement.maps['raw']
+                else:  # detached, or not gated
+                    scene = scene if searched else scene.detach()
+                    denoised = scene - self.denoiser(scene)
+                losses['loss_denoise'] = self.denoise_loss(denoised, scene)
         return losses
+
+    def derive(self) -> dict[str, Any]:
+        """The genotypes of the parts, as arguments of this class; that of a fixed part is its own."""
+        parts = dict(scene_genotype=self.scene, noise_genotype=self.denoiser)
+        return {name: part.derive() for name, part in parts.items() if part is not None}
 
     def convert_weights(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Official or llv names in, the part that this version uses in llv's names out."""
@@ -318,6 +344,16 @@ class RUAS(MapBasedEnhancer):
         if 'scene.t_min' in renamed:
             implied['t_min'] = float(renamed['scene.t_min'])
         return {name: value for name, value in implied.items() if value is not None}
+
+
+def _cell_genotype(value: Any, module: str) -> str | tuple[str, ...] | None:
+    if value is None or value == SEARCH:
+        return value
+    return tuple(read_genotype(value, module, LOW_LEVEL, CELL_EDGES).values())
+
+
+def _to_build(option: str | Sequence[str]) -> Sequence[str] | None:
+    return None if option == SEARCH else option
 
 
 _OFFICIAL_NAMES = (

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llv.search.architecture import Architecture
-from llv.search.spaces import LOW_LEVEL
+from llv.search.searchable import Searchable
+from llv.search.spaces import CELL_EDGES, LOW_LEVEL
 
-from .distillation_cell import EDGES, DistillationCell
+from .distillation_cell import DistillationCell
 
 _RECTIFICATION = 0.5  # γ of the warm start
 
@@ -32,14 +33,15 @@ def local_maximum(images: Tensor) -> Tensor:
     return torch.maximum(rows[..., :-1], rows[..., 1:])
 
 
-class SceneModule(nn.Module):
+class SceneModule(Searchable, nn.Module):
     """Estimate the illumination t stage by stage and divide by it: u = clip(y / t, 0, 1).
 
     Stage k starts from t̂ = max_Ω(y) or from a warm start and has t_k = max(sigmoid(cell_k(t̂)),
     t_min), one value a pixel and channel. The stages share an architecture but no weights.
 
     Args:
-        genotype: Seven operations, see :class:`DistillationCell`. None: all candidates, mixed by
+        genotype: Seven operations, see :class:`DistillationCell`, or a genotype that names them, see
+            :func:`llv.search.genotype_file.read_genotype`. None: all candidates, mixed by
             ``architecture``, which the stages share.
         stages: Number of stages K.
         t_min: Smallest illumination, so 1 / t_min is the largest gain. Kept in the state dict as
@@ -52,17 +54,19 @@ class SceneModule(nn.Module):
         reach: How many pixels before (up, left) and behind (down, right) the result depends on.
     """
 
+    genotype_module = 'scene_module'
+
     def __init__(
         self,
-        genotype: Sequence[str] | None,
+        genotype: str | Mapping[str, Any] | Sequence[str] | None,
         stages: int = 3,
         t_min: float = 1e-4,
         warm_start: str = 'rectified',
     ) -> None:
         super().__init__()
         self.warm_start = warm_start
-        self.architecture = Architecture(LOW_LEVEL, EDGES) if genotype is None else None
-        made_of = genotype if self.architecture is None else self.architecture
+        self.settle_genotype(genotype, LOW_LEVEL, CELL_EDGES)
+        made_of = self.architecture if self.genotype is None else tuple(self.genotype.values())
         self.stages = nn.ModuleList(DistillationCell(3, made_of) for _ in range(stages))
         self.register_buffer('t_min', torch.tensor(float(t_min)))
         if warm_start == 'fixed':
