@@ -1,4 +1,4 @@
-"""Run a matrix of enhancers, detectors, strategies and seeds from one YAML file, and report it.
+"""Run a matrix of enhancers, models, strategies and seeds from one YAML file, and report it.
 
     python tools/benchmark.py configs/night_scenes/label_efficiency/matrix.yml --workers 2
 
