@@ -159,6 +159,19 @@ def test_the_step_of_the_pipelines_that_the_page_leaves_out_is_the_distortion(na
     assert [part.type for part in step.transforms] == ['PhotoMetricDistortion']
 
 
+def test_settings_of_iat_on_the_page_reach_crop_input_and_schedule(monkeypatch):
+    (command,) = (c for c in commands(TEXT) if 'train_cfg.max_iters=20000' in c)
+    cfg = check_command(command, monkeypatch)
+    crop = cfg.train_dataloader.dataset.pipeline[4]
+    base = cfg.model.data_preprocessor.base
+    assert crop.type == 'RandomCrop'
+    assert tuple(crop.crop_size) == tuple(base.size) == (512, 512)
+    assert (list(base.mean), list(base.std)) == ([0] * 3, [255] * 3)
+    (schedule,) = cfg.param_scheduler
+    assert (schedule.end, schedule.eta_min) == (cfg.train_cfg.max_iters, 1e-4) == (20000, 1e-4)
+    assert cfg.optim_wrapper.optimizer.lr == 5e-3 and cfg.train_dataloader.batch_size == 16
+
+
 def test_the_config_for_servers_reads_pictures_without_labels(tmp_path):
     folder = tmp_path / 'data' / 'rgb_anon' / 'night' / 'test' / 'GOPR0351'
     folder.mkdir(parents=True)

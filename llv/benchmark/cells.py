@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -27,7 +27,7 @@ from mmengine.runner import Runner
 
 from llv.apis.strategies import apply_strategy
 from llv.engine.hooks import EnhancedVisualizationHook
-from llv.engine.settings import RunOptions, build_runner, runner_from
+from llv.engine.settings import RunOptions, build_runner, check_start, runner_from
 from llv.engine.upstream import claimed, run_upstreams, separate_runs, upstream_digests
 from llv.utils.checkpoint import use_weights_only_loading
 from llv.utils.config import load_config
@@ -79,6 +79,24 @@ def plan_cells(matrix: Matrix, work_dir: Path, options: RunOptions) -> list[Cell
         arm.enhancer.name: fit_control(arm.enhancer.fit) for arm in matrix.arms if arm.enhancer.fit
     }
     return [plan_cell(matrix, point, work_dir, options, fits) for point in matrix.points()]
+
+
+def check_starts(cells: Sequence[Cell]) -> None:
+    """Make sure that the checkpoints that unfinished cells start from are there, before anything is trained.
+
+    Raises:
+        FileNotFoundError: One is not.
+    """
+    for cell in cells:
+        if cell.record() is not None:
+            continue
+        try:
+            check_start(cell.cfg, 'auto')
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'The checkpoint `{cell.cfg.load_from}`, which `{cell.point.title}` starts from, is not there; put it '
+                'there, or name another in the matrix, by `options: {load_from: FILE}`.'
+            ) from None
 
 
 def plan_cell(

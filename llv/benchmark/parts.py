@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .results import REGION, Arm, Column, Results, is_number
 from .tables import (
@@ -36,7 +37,12 @@ def view_table(results: Results) -> Table | None:
     if not views:
         return None
     names = {_MEAN + view: view for view in views}
-    return metrics_table(results, 'mIoU by class view', names, number_format(results, list(names)))
+    table = metrics_table(results, 'mIoU by class view', names, number_format(results, list(names)))
+    note = (
+        f'{table.note} One set of predictions, averaged over different classes: compare rows, not columns; the metric '
+        'of the config says which classes a view has.'
+    )
+    return replace(table, note=note)
 
 
 def region_table(results: Results) -> Table | None:
@@ -51,8 +57,9 @@ def region_table(results: Results) -> Table | None:
         return None
     format_ = number_format(results, [_MEAN + region for region in regions])
     note = (
-        f'Mean IoU, means over the seeds; {NOTHING}: no result. Regions hold different classes: compare rows, not '
-        'columns.'
+        f'Mean IoU{" in percent" if format_ == ".1f" else ""}, means over the seeds; {NOTHING}: no result. Regions '
+        'hold different classes: compare rows, not columns. A class that a region lacks is left out of its mean, and '
+        'counts 0 where it is predicted there.'
     )
     if quantiles(results):
         note += (
@@ -90,10 +97,15 @@ def region_difference_table(results: Results, baseline: str) -> Table | None:
         return None
     format_ = number_format(results, [_MEAN + region for region in regions], signed=True)
     note = (
-        f'Mean over the seeds that both have of the difference in mIoU to {baseline} in the same pixels, ± half the '
-        'width of its 95 % interval (Student t, paired). An interval that holds 0 shows no difference. Nothing is '
-        'corrected for the number of comparisons.'
+        f'Mean over the seeds that both have of the difference in mIoU to {baseline}, ± half the width of its 95 % '
+        'interval (Student t, paired). An interval that holds 0 shows no difference. Nothing is corrected for the '
+        'number of comparisons.'
     )
+    if not _same_pixels(results):
+        note += (
+            ' The groups by brightness are not those of the same pixels: some arms were given other pictures, lit in '
+            'their pipelines for one.'
+        )
     header = [rows_name(results), *_header(results, regions), 'pairs']
     title = f'Where it helps: differences to {baseline}'
     return Table(title, header, _groups(results, row), note)
@@ -143,6 +155,16 @@ def _regions(results: Results) -> list[str]:
 
 def _parts(results: Results) -> list[str]:
     return [name.removeprefix(_MEAN) for name in results.metrics() if name.startswith(_MEAN)]
+
+
+def _same_pixels(results: Results) -> bool:
+    """Whether all arms of a segmentor and column have their groups by brightness in common."""
+    return all(
+        len(_values(results, f'brightness.{name}', model, column)) <= 1
+        for name in quantiles(results)
+        for model in results.models
+        for column in results.columns
+    )
 
 
 def _values(

@@ -167,9 +167,13 @@ class Results:
         return list(dict.fromkeys(key for r in self.records for key in r.get('metrics') or {}))
 
     def class_prefix(self) -> str | None:
-        """What the names of the main metric's class-wise values begin with: `AP50.` for AP50, `IoU.` for mIoU."""
+        """What the names of the main metric's class-wise values begin with: `AP50.` for AP50, `IoU.` for mIoU.
+
+        That of a class view (`mIoU.acdc_night_17`) has those of mIoU.
+        """
+        whole = 'mIoU' if self.metric.startswith('mIoU.') else self.metric
         # `mIoU.` stands before parts of the test set as well
-        for prefix in (f'{self.metric.removeprefix("m")}.', f'{self.metric}.'):
+        for prefix in (f'{whole.removeprefix("m")}.', f'{whole}.'):
             if any(name.startswith(prefix) for name in self.metrics()):
                 return prefix
         return None

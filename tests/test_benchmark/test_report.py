@@ -336,6 +336,30 @@ def test_the_parts_of_the_pictures_have_tables_and_a_figure(tmp_path):
     assert 'data:image/svg+xml' in (tmp_path / 'index.html').read_text()
 
 
+def test_arms_that_were_given_other_pictures_are_not_said_to_share_pixels(tmp_path):
+    matrix = matrix_of(tmp_path, **one_segmentor(seeds=[0]))
+    limits = dict(none=(7, 20, 255), PSENet=(60, 90, 255))  # lit in its pipeline
+    for differ in (False, True):
+        records = [regions_of(c, limits[c['arm'] if differ else 'none']) for c in cells_of(matrix)]
+        write_report(tmp_path, matrix, records)
+        page = (tmp_path / 'results.md').read_text()
+        assert ('not those of the same pixels' in page) == differ
+        assert table(page, 'Where it helps')[0][1] == ('dark1' if differ else 'dark1 (0–7)')
+    assert 'Mean IoU in percent' in page
+
+
+def test_a_class_view_as_the_main_metric_has_its_classes_too(tmp_path):
+    matrix = matrix_of(tmp_path, **one_segmentor(metric='mIoU.view17', seeds=[0]))
+    records = [regions_of(cell) for cell in cells_of(matrix)]
+    for score, record in zip((41.0, 43.5), records, strict=True):
+        record['metrics']['mIoU.view17'] = score
+    write_report(tmp_path, matrix, records)
+    page = (tmp_path / 'results.md').read_text()
+    assert table(page, 'Differences to none')[1] == ['PSENet', '+2.5', '1']
+    assert table(page, 'IoU by class')[0] == ['arm', 'road', 'bus']
+    assert table(page, 'Other metrics')[0] == ['arm', 'mIoU', 'mAcc']
+
+
 def test_levels_of_brightness_that_differ_between_columns_stand_in_the_titles(tmp_path):
     axes = [Axis('gamma', {2: {}, 3: {}})]
     matrix = matrix_of(tmp_path, **one_segmentor(axes=axes, seeds=[0], compare=[]))
