@@ -34,7 +34,11 @@ FOLDERS = [
     ROOT / 'configs' / name
     for name in ('acdc', 'cityscapes_dark', 'dark_zurich', 'night_city', 'nighttime_driving')
 ]
-PAGES = [PAGE, *(folder / 'README.md' for folder in FOLDERS)]
+PAGES = [
+    PAGE,
+    ROOT / 'docs' / 'segmentation_label_efficiency.md',
+    *(folder / 'README.md' for folder in FOLDERS),
+]
 # those of the papers, as the page prints them
 MEANS = {'DeepLabv3+, paper': (46.1, 50.9), 'RUAS, paper': (48.5, 53.5)}
 

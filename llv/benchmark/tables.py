@@ -313,6 +313,7 @@ def grouped(
 
 
 def rows_name(results: Results) -> str:
+    """What the rows of a table are: arms, or enhancers where a matrix has no named arms."""
     return 'arm' if any('arm' in record['cell'] for record in results.records) else 'enhancer'
 
 
@@ -363,4 +364,5 @@ def _share(record: Mapping[str, Any]) -> float | None:
 
 
 def show_range(counts: Sequence[int]) -> str:
+    """The numbers as `3`, or as `2–3` where they differ."""
     return str(counts[0]) if len(set(counts)) == 1 else f'{min(counts)}–{max(counts)}'
