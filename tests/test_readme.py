@@ -1,8 +1,8 @@
 """The README quotes what the demo wrote, and names only files that exist."""
 
 import json
-import statistics
 import re
+import statistics
 from pathlib import Path
 
 import pytest
