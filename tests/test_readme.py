@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,37 @@ def test_the_means_of_the_study_are_those_of_its_cells():
         ]
         assert len(cells) == 3
         assert sum(cells) / 3 == pytest.approx(row['mean'])
+
+
+SEGMENTATION = json.loads(
+    (ROOT / 'docs' / 'segmentation_label_efficiency.json').read_text(encoding='utf-8')
+)
+
+
+def test_the_study_of_segmentation_is_quoted_as_it_came_out():
+    found = {
+        row['axes']['labels']: f'{row["mean"]:.1f} ± {row["half_width"]:.1f}'
+        for row in SEGMENTATION['differences']
+        if row['arm'] == 'hierarchical PSENet'
+    }
+    page = (ROOT / 'docs' / 'segmentation_label_efficiency.md').read_text(encoding='utf-8')
+    for text in (' '.join(README.split()), page):
+        assert all(found[n] in text for n in (16, 64, 256))
+
+
+def test_the_differences_of_segmentation_are_those_of_its_cells():
+    cells = {
+        (r['cell']['arm'], r['cell']['labels'], r['cell']['seed']): r['metrics']['mIoU']
+        for r in SEGMENTATION['records']
+    }
+    assert len(cells) == 120
+    for row in SEGMENTATION['differences']:
+        pairs = [
+            cells[row['arm'], row['axes']['labels'], seed]
+            - cells['direct', row['axes']['labels'], seed]
+            for seed in range(5)
+        ]
+        assert statistics.mean(pairs) == pytest.approx(row['mean'])
+        # Student's t at four degrees of freedom
+        half = 2.776445 * statistics.stdev(pairs) / 5**0.5
+        assert half == pytest.approx(row['half_width'], rel=1e-6)

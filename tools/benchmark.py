@@ -1,4 +1,4 @@
-"""Run a matrix of enhancers, detectors, strategies and seeds from one YAML file, and report it.
+"""Run a matrix of enhancers, models, strategies and seeds from one YAML file, and report it.
 
     python tools/benchmark.py configs/night_scenes/label_efficiency/matrix.yml --workers 2
 
@@ -51,7 +51,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Run and report; returns the exit status."""
     args = parse_args()
-    from llv.benchmark.cells import plan_cells
+    from llv.benchmark.cells import check_starts, plan_cells
     from llv.benchmark.matrix_file import read_matrix
     from llv.benchmark.report import results_text, write_report
     from llv.benchmark.workers import run_all
@@ -67,6 +67,8 @@ def main() -> int:
         no_pretrained=args.no_pretrained, upstream_dir=str(work_dir.resolve() / 'upstream')
     )
     cells = plan_cells(matrix, work_dir, options)
+    if not args.report_only:
+        check_starts(cells)
     started = time.monotonic()
     failed = {} if args.report_only else run_all(cells, matrix, options, args.workers)
     records = []

@@ -1,1 +1,1 @@
-"""The matrix of enhancers, detectors, strategies and seeds: cells, their runs and their report."""
+"""The matrix of enhancers, models, strategies and seeds: cells, their runs and their report."""

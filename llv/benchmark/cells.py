@@ -6,14 +6,17 @@ import contextlib
 import copy
 import hashlib
 import json
+import math
 import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,15 +27,20 @@ from mmengine.runner import Runner
 
 from llv.apis.strategies import apply_strategy
 from llv.engine.hooks import EnhancedVisualizationHook
-from llv.engine.settings import RunOptions, build_runner, runner_from
+from llv.engine.settings import RunOptions, build_runner, check_start, runner_from
 from llv.engine.upstream import claimed, run_upstreams, separate_runs, upstream_digests
-from llv.evaluation.detection.curves import Curve, write_curves
 from llv.utils.checkpoint import use_weights_only_loading
 from llv.utils.config import load_config
 
-from .fits import fit_control
+from .fits import fit_control, merge_fit
 from .matrix import Matrix, Point
 from .speed import measure_speed
+
+if TYPE_CHECKING:
+    from llv.evaluation.detection.curves import Curve
+
+# what metrics of regions say about their regions
+_FACTS = ('pixels.', 'brightness.')
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,24 @@ def plan_cells(matrix: Matrix, work_dir: Path, options: RunOptions) -> list[Cell
     return [plan_cell(matrix, point, work_dir, options, fits) for point in matrix.points()]
 
 
+def check_starts(cells: Sequence[Cell]) -> None:
+    """Make sure that the checkpoints that unfinished cells start from are there, before anything is trained.
+
+    Raises:
+        FileNotFoundError: One is not.
+    """
+    for cell in cells:
+        if cell.record() is not None:
+            continue
+        try:
+            check_start(cell.cfg, 'auto')
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'The checkpoint `{cell.cfg.load_from}`, which `{cell.point.title}` starts from, is not there; put it '
+                'there, or name another in the matrix, by `options: {load_from: FILE}`.'
+            ) from None
+
+
 def plan_cell(
     matrix: Matrix,
     point: Point,
@@ -93,24 +119,24 @@ def plan_cell(
 
 
 def compose(matrix: Matrix, point: Point, fits: dict[str, tuple[dict | None, dict]]) -> Config:
-    """Detector, enhancer and strategy in one config."""
+    """Model, enhancer and strategy in one config."""
     arm, seed = point.arm, point.seed
-    detector, choice, strategy = arm.detector, arm.enhancer, arm.strategy
+    base, choice, strategy = arm.model, arm.enhancer, arm.strategy
     varied: dict[str, Any] = {}
     for axis in matrix.axes:
         value = point.axes[axis.name]
         varied |= axis.values[value]
         if axis.draw is not None:
             varied[axis.draw['into']] = draw(axis.draw['of'], value, seed)
-    own = {**matrix.options, **detector.options, **varied, **arm.options}
-    cfg = load_config(detector.config, own)
+    own = {**matrix.options, **base.options, **varied, **arm.options}
+    cfg = load_config(base.config, own)
 
     enhancer, more = fits.get(choice.name, (choice.enhancer, {}))
     seeded = {**matrix.upstream_options, 'randomness.seed': seed}
-    if detector.start is None and strategy == 'zero_shot':
+    if base.start is None and strategy == 'zero_shot':
         start_options = {**own, **seeded}
     else:
-        start_options = {**detector.start_options, **seeded}
+        start_options = {**base.start_options, **seeded}
     cfg = apply_strategy(
         cfg,
         strategy,
@@ -118,10 +144,11 @@ def compose(matrix: Matrix, point: Point, fits: dict[str, tuple[dict | None, dic
         recipe=choice.upstream,
         recipe_options={**seeded, **choice.upstream_options},
         scene_loss=choice.scene_loss,
-        start=detector.start,
+        start=base.start,
         start_options=start_options,
     )
-    cfg.merge_from_dict({**more, **choice.options, 'randomness.seed': seed})
+    merge_fit(cfg, more)
+    cfg.merge_from_dict({**choice.options, 'randomness.seed': seed})
     return cfg
 
 
@@ -185,12 +212,7 @@ def measure_cell(runner: Runner, cell: Cell, matrix: Matrix) -> dict[str, Any]:
     if matrix.pictures and cell.point.seed == matrix.seeds[0]:
         hook = EnhancedVisualizationHook(pictures, draw_gt=False, count=matrix.pictures)
         runner.register_hook(hook)
-    found = runner.test()
-    metrics = {
-        key.rpartition('/')[2]: matrix.scale * float(value)
-        for key, value in found.items()
-        if isinstance(value, (int, float)) and key.rpartition('/')[2] not in ('time', 'data_time')
-    }
+    metrics = read_metrics(runner.test(), matrix.scale)
     if matrix.metric not in metrics:
         raise ValueError(
             f'`metric` of `{matrix.path}` is `{matrix.metric}`, but its evaluator gives '
@@ -203,12 +225,38 @@ def measure_cell(runner: Runner, cell: Cell, matrix: Matrix) -> dict[str, Any]:
         record |= measure_speed(model, next(iter(runner.test_dataloader)))
     curves = _curves(runner)
     if curves:
+        # needs mmdet, which whoever has curves has
+        from llv.evaluation.detection.curves import write_curves
+
         write_curves(cell.folder / 'curves.json', 'pr', cell.point.title, curves)
         record['curves'] = 'curves.json'
     if pictures.is_dir():
         files = sorted(file for file in pictures.rglob('*') if file.is_file())
         record['pictures'] = [file.relative_to(cell.folder).as_posix() for file in files]
     return record
+
+
+def read_metrics(found: Mapping[str, Any], scale: float) -> dict[str, float | None]:
+    """The figures among what evaluators return, as a record has them.
+
+    Args:
+        found: Figures by name, those of NumPy among them. A prefix (``coco/bbox_mAP``) goes, unless two have one name
+            without it.
+        scale: Factor of all but what says where a region is (``pixels.…``, ``brightness.…``).
+
+    Returns:
+        None stands for what is no finite number: JSON has none.
+    """
+    short = {key: key.rpartition('/')[2] for key in found}
+    counts = Counter(short.values())
+    metrics = {}
+    for key, value in found.items():
+        name = short[key]
+        if not isinstance(value, Real) or name in ('time', 'data_time'):
+            continue
+        value = float(value) * (1.0 if name.startswith(_FACTS) else scale)
+        metrics[name if counts[name] == 1 else key] = value if math.isfinite(value) else None
+    return metrics
 
 
 def _curves(runner: Runner) -> dict[str, Curve]:

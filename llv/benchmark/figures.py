@@ -14,7 +14,9 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from llv.visualization.curves import COLOURS
 
+from .parts import levels, quantiles
 from .results import Arm, Column, Results, folder_of, show_value
+from .statistics import Estimate
 
 if TYPE_CHECKING:
     from llv.evaluation.detection.curves import Curve, CurveFile
@@ -43,26 +45,13 @@ def efficiency_figure(
     place = results.axes.index(axis)
     figure = Figure(figsize=(5.2, 3.4), layout='constrained')
     axes = figure.add_subplot()
-    heights: list[tuple[float, float]] = []
-    for index, arm in enumerate(arms):
-        found = [(column[place], results.estimate(arm, column)) for column in columns]
-        points = [(x, entry) for x, entry in found if entry is not None]
-        if not points:
-            continue
-        xs = [x for x, _ in points]
-        means = np.array([entry.mean for _, entry in points])
-        widths = np.array([entry.half_width or 0.0 for _, entry in points])
-        look = _look(index)
-        axes.plot(xs, means, label=arm.name, lw=1.6, marker='o', ms=3.5, **look)
-        if widths.any():
-            low, high = means - widths, means + widths
-            axes.fill_between(xs, low, high, color=look['color'], alpha=0.12, lw=0)
-        heights += zip(means, widths, strict=True)
-    if heights:
-        means, widths = np.array(heights).T
-        span = max(np.ptp(means), 1e-3 * np.abs(means).max(), 1e-9)
-        widths = np.minimum(widths, 0.6 * span) + 0.06 * span
-        axes.set_ylim((means - widths).min(), (means + widths).max())
+    _lines(
+        axes,
+        {
+            arm.name: [(column[place], results.estimate(arm, column)) for column in columns]
+            for arm in arms
+        },
+    )
     values = sorted({column[place] for column in columns})
     if values[0] > 0:
         axes.set_xscale('log')
@@ -74,6 +63,59 @@ def efficiency_figure(
     axes.spines[['top', 'right']].set_visible(False)
     _legend(figure, axes)
     return figure
+
+
+def darkness_figure(results: Results, arms: Sequence[Arm], against: Arm, column: Column) -> Figure:
+    """The paired difference in mIoU to an arm over the brightness of the pixels, with bands of its 95 % interval.
+
+    Args:
+        results: The records in order.
+        arms: A curve each.
+        against: The arm that they are compared with.
+        column: Values of the axes.
+    """
+    names = quantiles(results)
+    figure = Figure(figsize=(5.2, 3.4), layout='constrained')
+    axes = figure.add_subplot()
+    lines = {}
+    for arm in arms:
+        found = [results.difference(arm, against, column, f'mIoU.{name}') for name in names]
+        lines[arm.name] = list(enumerate(found))
+    _lines(axes, lines)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0.0), max(high, 0.0))
+    axes.axhline(0, color='0.4', lw=0.8, zorder=1, label='_')
+    texts = levels(results, against.model, column)
+    labels = [f'{name}\n{text}' for name, text in zip(names, texts, strict=True)]
+    axes.set_xticks(range(len(names)), labels)
+    axes.set(xlabel='pixels, from dark to bright', ylabel=f'mIoU − mIoU of {against.name}')
+    axes.grid(alpha=0.25, lw=0.6)
+    axes.spines[['top', 'right']].set_visible(False)
+    _legend(figure, axes)
+    return figure
+
+
+def _lines(axes: Axes, lines: Mapping[str, Sequence[tuple[float, Estimate | None]]]) -> None:
+    """Means with bands of their 95 % intervals; the height follows the means."""
+    heights: list[tuple[float, float]] = []
+    for index, (name, found) in enumerate(lines.items()):
+        points = [(x, entry) for x, entry in found if entry is not None]
+        if not points:
+            continue
+        xs = [x for x, _ in points]
+        means = np.array([entry.mean for _, entry in points])
+        widths = np.array([entry.half_width or 0.0 for _, entry in points])
+        look = _look(index)
+        axes.plot(xs, means, label=name, lw=1.6, marker='o', ms=3.5, **look)
+        if widths.any():
+            low, high = means - widths, means + widths
+            axes.fill_between(xs, low, high, color=look['color'], alpha=0.12, lw=0)
+        heights += zip(means, widths, strict=True)
+    if heights:
+        means, widths = np.array(heights).T
+        span = max(np.ptp(means), 1e-3 * np.abs(means).max(), 1e-9)
+        widths = np.minimum(widths, 0.6 * span) + 0.06 * span
+        axes.set_ylim((means - widths).min(), (means + widths).max())
 
 
 def curves_of(record: Mapping[str, Any]) -> CurveFile | None:
@@ -134,7 +176,7 @@ def _look(index: int) -> dict[str, Any]:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     """Inside of the axes for a few lines; more have a place of their own below."""
-    count = len(axes.lines)
+    count = sum(not str(line.get_label()).startswith('_') for line in axes.lines)
     if axes.get_legend() is not None:
         axes.get_legend().remove()
     if 0 < count <= _FEW:

@@ -1,11 +1,11 @@
-"""A benchmark, as its YAML file has it: which enhancers, detectors and strategies are compared, and over what.
+"""A benchmark, as its YAML file has it: which enhancers, models and strategies are compared, and over what.
 
 ::
 
     title: Label efficiency on night scenes
     metric: mAP                        # what the evaluator returns; the rest is kept too
-    scale: 100                         # figures are multiplied by it
-    detectors:
+    scale: 100                         # figures are multiplied by it; those of mmseg are percentages already
+    detectors:                         # or segmentors:, and then `segmentor` in the arms
       ssd-small:
         config: night.py               # beside this file, or llv::…, mmdet::…, mmseg::…
         start: day.py                  # optional: trained first, once a seed; its weights start every cell
@@ -14,7 +14,7 @@
       none:
       MeanMatch: {enhancer: mean_match, fit: {kind: mean, bright: data/…/train/day}}
       PSENet: {enhancer: {type: llv.PSENet}, upstream: psenet.py, scene_loss: 1.0}
-    strategies: [detector_only, hierarchical]        # every detector × enhancer × strategy that makes sense, or
+    strategies: [detector_only, hierarchical]        # every model × enhancer × strategy that makes sense, or
     arms:                                            # the ones that are named
       - {name: direct, enhancer: none, strategy: detector_only}
       - {name: hierarchical PSENet, enhancer: PSENet, strategy: hierarchical}
@@ -37,13 +37,14 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Detector:
+class Model:
     """A detector or segmentor without enhancer.
 
     Attributes:
         config: Its config.
         start: Config whose training gives the weights to start from, or None.
         options, start_options: Values that replace those of the two.
+        kind: ``detector`` or ``segmentor``, as records and tables call it.
     """
 
     name: str
@@ -51,11 +52,12 @@ class Detector:
     start: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     start_options: dict[str, Any] = field(default_factory=dict)
+    kind: str = 'detector'
 
 
 @dataclass(frozen=True)
 class EnhancerChoice:
-    """What stands in front of a detector.
+    """What stands in front of a model.
 
     Attributes:
         enhancer: Name or config as :func:`llv.apis.plug_enhancer` takes it, or None.
@@ -78,10 +80,10 @@ class EnhancerChoice:
 
 @dataclass(frozen=True)
 class Arm:
-    """One row: an enhancer, a detector and a strategy; `only` restricts its axes to some values."""
+    """One row: an enhancer, a model and a strategy; `only` restricts its axes to some values."""
 
     name: str
-    detector: Detector
+    model: Model
     enhancer: EnhancerChoice
     strategy: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -122,14 +124,14 @@ class Point:
     def cell(self) -> dict[str, Any]:
         """As kept in the record."""
         arm = self.arm
-        return dict(
-            arm=arm.name,
-            detector=arm.detector.name,
-            enhancer=arm.enhancer.name,
-            strategy=arm.strategy,
-            seed=self.seed,
+        return {
+            'arm': arm.name,
+            arm.model.kind: arm.model.name,
+            'enhancer': arm.enhancer.name,
+            'strategy': arm.strategy,
+            'seed': self.seed,
             **self.axes,
-        )
+        }
 
 
 @dataclass(frozen=True)

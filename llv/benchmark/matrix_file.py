@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,20 @@ import yaml
 
 from llv.apis.strategies import STRATEGIES
 
-from .matrix import Arm, Axis, Detector, EnhancerChoice, Matrix
+from .matrix import Arm, Axis, EnhancerChoice, Matrix, Model
 
+# what a matrix may compare, a file one of them
+KINDS = ('detector', 'segmentor')
 # what is fitted without training, and what it gives
 FITS = ('gain', 'mean', 'statistics')
 _KNOWN = dict(
     matrix={
-        'title', 'metric', 'scale', 'detectors', 'enhancers', 'strategies', 'arms', 'axes', 'seeds',
+        'title', 'metric', 'scale', 'detectors', 'segmentors', 'enhancers', 'strategies', 'arms', 'axes', 'seeds',
         'pictures', 'speed', 'compare', 'options', 'upstream_options',
     },
-    detector={'config', 'start', 'options', 'start_options'},
+    model={'config', 'start', 'options', 'start_options'},
     enhancer={'enhancer', 'upstream', 'scene_loss', 'options', 'upstream_options', 'fit'},
-    arm={'name', 'detector', 'enhancer', 'strategy', 'options', 'seeds', 'only'},
+    arm={'name', 'enhancer', 'strategy', 'options', 'seeds', 'only'},
     axis={'draw', 'values'},
     fit={'kind', 'dark', 'bright'},
 )  # fmt: skip
@@ -48,13 +50,9 @@ def read_matrix(path: Path, seeds: list[int] | None = None) -> Matrix:
         raise ValueError(f'`{path}` is no YAML file ({reason}); mend it.') from error
     where = f'`{path}`'
     found = _mapping(found, 'matrix', where)
-    for key in ('metric', 'detectors'):
-        if not found.get(key):
-            raise ValueError(f'{where} has no `{key}`; add it.')
-    detectors = {
-        str(name): _detector(str(name), content, path)
-        for name, content in _mapping(found['detectors'], None, f'`detectors` of {where}').items()
-    }
+    if not found.get('metric'):
+        raise ValueError(f'{where} has no `metric`; add it.')
+    models = _models(found, path)
     enhancers = {
         str(name): _enhancer(str(name), content or {}, path)
         for name, content in _mapping(
@@ -69,7 +67,7 @@ def read_matrix(path: Path, seeds: list[int] | None = None) -> Matrix:
         path=path,
         title=str(found.get('title', path.stem)),
         metric=str(found['metric']),
-        arms=_arms(found, detectors, enhancers, axes, where),
+        arms=_arms(found, models, enhancers, axes, where),
         axes=axes,
         seeds=_seeds(seeds if seeds is not None else found.get('seeds', [0]), where),
         scale=float(found.get('scale', 1.0)),
@@ -99,20 +97,20 @@ def read_matrix(path: Path, seeds: list[int] | None = None) -> Matrix:
     return matrix
 
 
-def _arms(found: dict, detectors: dict, enhancers: dict, axes: list[Axis], where: str) -> list[Arm]:
+def _arms(found: dict, models: dict, enhancers: dict, axes: list[Axis], where: str) -> list[Arm]:
     if 'arms' in found and 'strategies' in found:
         raise ValueError(f'{where} has `arms` and `strategies`; keep one of them.')
     if 'arms' in found:
         if not isinstance(found['arms'], list) or not found['arms']:
             raise ValueError(f'`arms` of {where} must be a list with an arm in it.')
         return [
-            _arm(content, detectors, enhancers, axes, f'`arms[{index}]` of {where}')
+            _arm(content, models, enhancers, axes, f'`arms[{index}]` of {where}')
             for index, content in enumerate(found['arms'])
         ]
     strategies = found.get('strategies') or ['detector_only']
     arms = []
-    for detector, enhancer, strategy in itertools.product(
-        detectors.values(), enhancers.values(), strategies
+    for model, enhancer, strategy in itertools.product(
+        models.values(), enhancers.values(), strategies
     ):
         _check_strategy(strategy, where)
         # the product holds what makes sense: without an enhancer there is one strategy, with one all others,
@@ -126,23 +124,24 @@ def _arms(found: dict, detectors: dict, enhancers: dict, axes: list[Axis], where
         name = ' '.join(
             part
             for part in (
-                detector.name if len(detectors) > 1 else '',
+                model.name if len(models) > 1 else '',
                 strategy,
                 '' if bare and fit is None else enhancer.name,
             )
             if part
         )
-        arms.append(Arm(name, detector, enhancer, strategy))
+        arms.append(Arm(name, model, enhancer, strategy))
     if not arms:
         raise ValueError(f'No enhancer of {where} goes with its `strategies`; name others.')
     return arms
 
 
-def _arm(content: Any, detectors: dict, enhancers: dict, axes: list[Axis], where: str) -> Arm:
-    content = _mapping(content, 'arm', where)
+def _arm(content: Any, models: dict, enhancers: dict, axes: list[Axis], where: str) -> Arm:
+    kind = next(iter(models.values())).kind
+    content = _mapping(content, 'arm', where, {kind})
     picks = {}
     for key, table, default in (
-        ('detector', detectors, next(iter(detectors))),
+        (kind, models, next(iter(models))),
         ('enhancer', enhancers, 'none'),
     ):
         name = str(content.get(key, default))
@@ -173,7 +172,7 @@ def _arm(content: Any, detectors: dict, enhancers: dict, axes: list[Axis], where
     seeds = content.get('seeds')
     return Arm(
         name=str(content.get('name') or f'{strategy} {enhancer.name}'),
-        detector=picks['detector'],
+        model=picks[kind],
         enhancer=enhancer,
         strategy=strategy,
         options=_mapping(content.get('options') or {}, None, f'`options` of {where}'),
@@ -182,18 +181,33 @@ def _arm(content: Any, detectors: dict, enhancers: dict, axes: list[Axis], where
     )
 
 
-def _detector(name: str, content: Any, path: Path) -> Detector:
-    where = f'`detectors.{name}` of `{path}`'
-    content = _mapping(content, 'detector', where)
+def _models(found: dict, path: Path) -> dict[str, Model]:
+    """The detectors or segmentors of a matrix by name."""
+    where = f'`{path}`'
+    given = [kind for kind in KINDS if found.get(f'{kind}s')]
+    keys = ' and '.join(f'`{kind}s`' for kind in KINDS)
+    if not given:
+        raise ValueError(f'{where} has none of {keys}; add one of them.')
+    if len(given) > 1:
+        raise ValueError(f'{where} has {keys}; keep one of them and give the other a file.')
+    (kind,) = given
+    models = _mapping(found[f'{kind}s'], None, f'`{kind}s` of {where}')
+    return {str(name): _model(str(name), content, kind, path) for name, content in models.items()}
+
+
+def _model(name: str, content: Any, kind: str, path: Path) -> Model:
+    where = f'`{kind}s.{name}` of `{path}`'
+    content = _mapping(content, 'model', where)
     if not content.get('config'):
         raise ValueError(f'{where} has no `config`; name one.')
     start = content.get('start')
-    return Detector(
+    return Model(
         name=name,
         config=_config(content['config'], path),
         start=None if start is None else _config(start, path),
         options=_mapping(content.get('options') or {}, None, where),
         start_options=_mapping(content.get('start_options') or {}, None, where),
+        kind=kind,
     )
 
 
@@ -225,7 +239,7 @@ def _enhancer(name: str, content: Any, path: Path) -> EnhancerChoice:
 
 def _axis(name: str, content: Any, path: Path) -> Axis:
     where = f'`axes.{name}` of `{path}`'
-    if name in ('arm', 'detector', 'enhancer', 'strategy', 'seed'):
+    if name in ('arm', *KINDS, 'enhancer', 'strategy', 'seed'):
         raise ValueError(f'{where} has a name that every cell has already; choose another.')
     content = _mapping(content, 'axis', where)
     values = content.get('values')
@@ -277,14 +291,15 @@ def _check_strategy(strategy: Any, where: str) -> None:
         )
 
 
-def _mapping(content: Any, kind: str | None, where: str) -> dict:
+def _mapping(content: Any, kind: str | None, where: str, more: Collection[str] = ()) -> dict:
     if not isinstance(content, Mapping):
         raise ValueError(f'{where} must be a mapping of keys to values, but got {content!r}.')
-    unknown = sorted(set(map(str, content)) - _KNOWN[kind]) if kind else []
+    known = {*_KNOWN[kind], *more} if kind else set(content)
+    unknown = sorted(set(map(str, content)) - known) if kind else []
     if unknown:
         raise ValueError(
             f'{where} has the unknown key `{unknown[0]}`; known are '
-            + ', '.join(f'`{key}`' for key in sorted(_KNOWN[kind]))
+            + ', '.join(f'`{key}`' for key in sorted(known))
             + '.'
         )
     return dict(content)

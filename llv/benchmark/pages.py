@@ -12,9 +12,10 @@ import numpy as np
 from llv.utils.pictures import PictureError, read_picture
 from llv.visualization.report import HtmlReport, Tile
 
-from .figures import class_figures, curves_of, efficiency_figure
+from .figures import class_figures, curves_of, darkness_figure, efficiency_figure
+from .parts import quantiles
 from .results import ROW_KEYS, Arm, Results, folder_of, show_cell
-from .tables import Table, slice_title
+from .tables import Table, column_names, slice_title
 
 # of each arm on the page; the others stay in the folders of their cells
 PICTURES = 4
@@ -27,6 +28,7 @@ def build_page(
     title: str,
     about: Mapping[str, Any],
     shown: Sequence[Table],
+    baselines: Sequence[str] = (),
 ) -> HtmlReport:
     """The page of a matrix.
 
@@ -35,6 +37,7 @@ def build_page(
         title: Title of the matrix.
         about: `machine`, `command`, `seeds` and `yaml`.
         shown: Its tables, the main one first.
+        baselines: Names of the arms that others are compared with.
     """
     report = HtmlReport(title, f'{status_of(results)} · {results.metric}')
     for index, table in enumerate(shown):
@@ -42,6 +45,8 @@ def build_page(
         report.table(table.header, table.groups, table.note)
         if index == 0:
             _efficiency(report, results)
+    for baseline in dict.fromkeys(baselines):
+        _darkness(report, results, baseline)
     _curves(report, results)
     _pictures(report, results)
     report.heading('Settings')
@@ -56,10 +61,10 @@ def build_page(
 def _efficiency(report: HtmlReport, results: Results) -> None:
     for axis in results.numeric_axes():
         figures = []
-        for detector in results.detectors:
-            arms = [arm for arm in results.arms if arm.detector == detector]
+        for model in results.models:
+            arms = results.arms_of(model)
             for rest, columns in results.slices(axis).items():
-                title = slice_title(results, detector, axis, rest)
+                title = slice_title(results, model, axis, rest)
                 caption = f'{results.metric} over {axis}{f": {title}" if title else ""}'
                 figures.append((efficiency_figure(results, arms, columns, axis), caption))
         report.heading(f'{results.metric} over {axis}', 3)
@@ -70,17 +75,42 @@ def _efficiency(report: HtmlReport, results: Results) -> None:
         )
 
 
+def _darkness(report: HtmlReport, results: Results, baseline: str) -> None:
+    if not quantiles(results):
+        return
+    figures = []
+    for model in results.models:
+        against = results.baseline(baseline, model)
+        arms = [arm for arm in results.arms_of(model) if arm != against]
+        if against is None or not arms:
+            continue
+        for column, name in zip(results.columns, column_names(results), strict=True):
+            where = [model] if len(results.models) > 1 else []
+            where += [name] if results.axes else []
+            figure = darkness_figure(results, arms, against, column)
+            figures.append((figure, ', '.join(where) or f'mIoU − mIoU of {against.name}'))
+    if not figures:
+        return
+    report.heading(f'Difference to {baseline} from dark to bright pixels')
+    report.figures(figures)
+    report.text(
+        'Means over the seeds of the paired difference in mIoU; bands: 95 % intervals, cut where they leave the frame. '
+        'Below the axis: brightness of the surroundings before any enhancer, in 8-bit levels.',
+        note=True,
+    )
+
+
 def _curves(report: HtmlReport, results: Results) -> None:
     heading = False
-    for detector in results.detectors:
-        chosen = _last_runs(results, detector, lambda record: curves_of(record) is not None)
+    for model in results.models:
+        chosen = _last_runs(results, model, lambda record: curves_of(record) is not None)
         if not chosen:
             continue
         if not heading:
             report.heading('Curves by class')
             heading = True
-        if len(results.detectors) > 1:
-            report.heading(detector, 3)
+        if len(results.models) > 1:
+            report.heading(model, 3)
         report.figures(
             class_figures({arm.name: curves_of(record) for arm, record in chosen.items()})
         )
@@ -89,8 +119,8 @@ def _curves(report: HtmlReport, results: Results) -> None:
 
 def _pictures(report: HtmlReport, results: Results) -> None:
     heading = False
-    for detector in results.detectors:
-        chosen = _last_runs(results, detector, lambda record: bool(_files(record)))
+    for model in results.models:
+        chosen = _last_runs(results, model, lambda record: bool(_files(record)))
         tiles: dict[str, list[Tile]] = {}
         for arm, record in chosen.items():
             for path in _files(record)[:PICTURES]:
@@ -109,17 +139,17 @@ def _pictures(report: HtmlReport, results: Results) -> None:
             )
             heading = True
         for stem, row in tiles.items():
-            several = len(results.detectors) > 1
-            report.heading(f'{detector}: {stem}' if several else stem, 3)
+            several = len(results.models) > 1
+            report.heading(f'{model}: {stem}' if several else stem, 3)
             report.gallery(row, columns=1, width=860)
         report.text(_which(chosen, 'pictures'), note=True)
 
 
 def _last_runs(
-    results: Results, detector: str, usable: Callable[[Mapping[str, Any]], bool]
+    results: Results, model: str, usable: Callable[[Mapping[str, Any]], bool]
 ) -> dict[Arm, Mapping[str, Any]]:
-    """One run for each arm of a detector, all at the last column that any can show, first seed first."""
-    arms = [arm for arm in results.arms if arm.detector == detector]
+    """One run for each arm of a model, all at the last column that any can show, first seed first."""
+    arms = results.arms_of(model)
     for column in reversed(results.columns):
         found = {}
         for arm in arms:

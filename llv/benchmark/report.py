@@ -19,7 +19,7 @@ import torch
 
 from llv.version import __version__
 
-from . import tables
+from . import parts, tables
 from .matrix import Matrix
 from .pages import build_page, status_of
 from .results import Results, show_cell
@@ -36,7 +36,7 @@ def write_report(
     Args:
         folder: Where to write; made if it is not there.
         matrix: What the records belong to. Its ``compare`` asks for paired differences to ``baseline`` (an arm, or a
-            strategy or an enhancer that one arm of a detector has), with ``axis`` also for how much of it the baseline
+            strategy or an enhancer that one arm of a model has), with ``axis`` also for how much of it the baseline
             needs for the same score.
         records: One a cell, as read from ``result.json``: ``cell``, ``metrics`` and, each where there is one,
             ``iterations``, ``minutes``, ``parameters``, ``macs``, ``milliseconds`` (each with ``enhancer`` and
@@ -59,7 +59,8 @@ def write_report(
         'yaml': matrix.text,
     }
     shown = _tables(results, matrix.compare)
-    page = build_page(results, matrix.title, about, shown)
+    baselines = [comparison['baseline'] for comparison in matrix.compare]
+    page = build_page(results, matrix.title, about, shown, baselines)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / 'results.csv', _csv(results))
     _write(folder / 'results.json', _json(results, matrix, about))
@@ -98,8 +99,13 @@ def _tables(results: Results, comparisons: Sequence[Mapping[str, Any]]) -> list[
         found.append(tables.difference_table(results, comparison['baseline']))
         if comparison.get('axis') is not None:
             found.append(tables.amount_table(results, **comparison))
+    found.append(parts.region_table(results))
+    found += [
+        parts.region_difference_table(results, comparison['baseline']) for comparison in comparisons
+    ]
     found += [
         tables.class_table(results),
+        parts.view_table(results),
         tables.other_metrics_table(results),
         tables.cost_table(results),
     ]
@@ -160,11 +166,11 @@ def _json(results: Results, matrix: Matrix, about: Mapping[str, Any]) -> str:
             if not (place := results.place(arm, column)):
                 continue
             axes = dict(zip(results.axes, column, strict=True))
-            head = dict(arm=arm.name, detector=arm.detector, axes=axes)
+            head = {'arm': arm.name, results.kind: arm.model, 'axes': axes}
             found = results.estimate(arm, column)
             rows.append({**head, 'cells': len(place), **(vars(found) if found else {'count': 0})})
             for comparison in matrix.compare:
-                against = results.baseline(comparison['baseline'], arm.detector)
+                against = results.baseline(comparison['baseline'], arm.model)
                 if against in (None, arm):
                     continue
                 found = results.difference(arm, against, column)

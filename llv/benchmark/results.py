@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +12,23 @@ from typing import Any
 
 from .statistics import Estimate, estimate, paired_difference
 
+# parts of the pixels, as metrics of segmentors name them behind `mIoU.` and `IoU.`
+REGION = re.compile(r'(dark\d+|boundary|interior)(\.|$)')
 # keys of a cell that make its row; all others but the seed are axes
-ROW_KEYS = ('arm', 'enhancer', 'strategy', 'detector')
+ROW_KEYS = ('arm', 'enhancer', 'strategy', 'detector', 'segmentor')
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A row of the tables: what is compared, on one detector.
+    """A row of the tables: what is compared, on one model.
 
     Attributes:
-        detector: Name of the detector or segmentor.
+        model: Name of the detector or segmentor.
         name: The arm's name in the matrix; where it has none, or the name stands for several, with enhancer and
             strategy.
     """
 
-    detector: str
+    model: str
     name: str
 
 
@@ -46,7 +49,8 @@ class Results:
 
     Attributes:
         metric: Name of the main metric.
-        arms: In order of appearance, detector by detector.
+        kind: ``detector`` or ``segmentor``, the key of the models in a cell.
+        arms: In order of appearance, model by model.
         axes: Names of the axes that have several values.
         constants: Axes with one value.
         columns: Their values together, numbers in ascending order.
@@ -78,10 +82,11 @@ class Results:
         self.records = list(by_cell.values())
         cells = [record['cell'] for record in self.records]
 
+        self.kind = 'segmentor' if any('segmentor' in cell for cell in cells) else 'detector'
         self._double = _names_of_several(cells)
         found = dict.fromkeys(self.arm(cell) for cell in cells)
-        detectors = list(dict.fromkeys(arm.detector for arm in found))
-        self.arms = sorted(found, key=lambda arm: detectors.index(arm.detector))
+        models = list(dict.fromkeys(arm.model for arm in found))
+        self.arms = sorted(found, key=lambda arm: models.index(arm.model))
         names = dict.fromkeys(
             key for cell in cells for key in cell if key not in ROW_KEYS and key != 'seed'
         )
@@ -104,9 +109,13 @@ class Results:
                 self.missing.append((cell, reason))
 
     @property
-    def detectors(self) -> list[str]:
-        """Names of the detectors, in order."""
-        return list(dict.fromkeys(arm.detector for arm in self.arms))
+    def models(self) -> list[str]:
+        """Names of the detectors or segmentors, in order."""
+        return list(dict.fromkeys(arm.model for arm in self.arms))
+
+    def arms_of(self, model: str) -> list[Arm]:
+        """The rows of a detector or segmentor, in order."""
+        return [arm for arm in self.arms if arm.model == model]
 
     def arm(self, cell: Mapping[str, Any]) -> Arm:
         """The row of a cell."""
@@ -116,7 +125,7 @@ class Results:
             name = parts if 'strategy' in cell else str(cell.get('enhancer') or 'no enhancer')
         elif name in self._double:
             name = f'{name} ({parts})'
-        return Arm(str(cell.get('detector', '')), name)
+        return Arm(str(cell.get(self.kind, '')), name)
 
     def column(self, cell: Mapping[str, Any]) -> Column:
         """The column of a cell."""
@@ -140,9 +149,13 @@ class Results:
         values = self.values(arm, column, metric)
         return estimate(list(values.values())) if values else None
 
-    def difference(self, arm: Arm, baseline: Arm, column: Column) -> Estimate | None:
+    def difference(
+        self, arm: Arm, baseline: Arm, column: Column, metric: str | None = None
+    ) -> Estimate | None:
         """Mean and interval of the paired difference over the seeds that both have."""
-        return paired_difference(self.values(arm, column), self.values(baseline, column))
+        return paired_difference(
+            self.values(arm, column, metric), self.values(baseline, column, metric)
+        )
 
     def done(self, arm: Arm, column: Column) -> list[Mapping[str, Any]]:
         """The records with a result, in order of their seeds."""
@@ -154,19 +167,34 @@ class Results:
         return list(dict.fromkeys(key for r in self.records for key in r.get('metrics') or {}))
 
     def class_prefix(self) -> str | None:
-        """What the names of the main metric's class-wise values begin with: `AP50.` for AP50, `IoU.` for mIoU."""
-        for prefix in (f'{self.metric}.', f'{self.metric.removeprefix("m")}.'):
+        """What the names of the main metric's class-wise values begin with: `AP50.` for AP50, `IoU.` for mIoU.
+
+        That of a class view (`mIoU.acdc_night_17`) has those of mIoU.
+        """
+        whole = 'mIoU' if self.metric.startswith('mIoU.') else self.metric
+        # `mIoU.` stands before parts of the test set as well
+        for prefix in (f'{whole.removeprefix("m")}.', f'{whole}.'):
             if any(name.startswith(prefix) for name in self.metrics()):
                 return prefix
         return None
 
-    def baseline(self, name: str, detector: str) -> Arm | None:
-        """The arm that a name means on a detector: its own name, or that of a strategy or enhancer that one arm has.
+    def class_names(self) -> list[str]:
+        """Names of the main metric's class-wise values, without their prefix."""
+        prefix = self.class_prefix()
+        names = (
+            [name.removeprefix(prefix) for name in self.metrics() if name.startswith(prefix)]
+            if prefix
+            else []
+        )
+        return [name for name in names if not REGION.match(name)]
+
+    def baseline(self, name: str, model: str) -> Arm | None:
+        """The arm that a name means on a model: its own name, or that of a strategy or enhancer that one arm has.
 
         Raises:
             ValueError: Several arms are meant.
         """
-        arms = [arm for arm in self.arms if arm.detector == detector]
+        arms = self.arms_of(model)
         exact = [arm for arm in arms if arm.name == name]
         if exact:
             return exact[0]
@@ -212,7 +240,8 @@ class Results:
         if self.metric not in metrics:
             return f'its result has no `{self.metric}`'
         value = metrics[self.metric]
-        return '' if is_number(value) else f'its `{self.metric}` is {value}'
+        wrong = 'no number' if value is None else value
+        return '' if is_number(value) else f'its `{self.metric}` is {wrong}'
 
 
 def is_number(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ def measure_speed(
 
     Both times come from the same ``test_step``: ``enhancer`` is all that the wrapper does beside the base preprocessor
     (converting the pictures included), ``model`` all the rest, loading of data excluded. So other work on the machine
-    meets both alike, and the detector sees lit pictures, as in use; after one step to warm up the median of `repeats`
+    meets both alike, and the model sees lit pictures, as in use; after one step to warm up the median of `repeats`
     counts. A model without an enhancer has 0 for it.
 
     Args:
@@ -38,7 +39,7 @@ def measure_speed(
     Returns:
         ``milliseconds`` and ``macs`` a picture and ``parameters``, each with ``enhancer`` and ``model``, as records of
         the matrix have them. The multiply-accumulates are those of :func:`llv.utils.complexity.count_macs`, for a
-        model those of its ``tensor`` mode on the padded batch.
+        model those of its ``tensor`` mode on the padded batch, or on every window of it where a segmentor slides.
 
     Raises:
         ValueError: `repeats` is not positive, or the batch is empty.
@@ -139,4 +140,16 @@ def _macs(model: nn.Module, batch: Mapping[str, Any]) -> Parts:
     def rest(images: Tensor) -> Any:
         return model(images.to(device), samples, mode='tensor')
 
-    return dict(enhancer=lit, model=count_macs(rest, tuple(inputs.shape[-2:]), len(inputs)))
+    size, windows = _windows(model, tuple(inputs.shape[-2:]))
+    return dict(enhancer=lit, model=windows * count_macs(rest, size, len(inputs)))
+
+
+def _windows(model: nn.Module, size: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Size and number of the windows in which a model goes over a picture: one, but for segmentors that slide."""
+    test_cfg = getattr(model, 'test_cfg', None) or {}
+    if test_cfg.get('mode') != 'slide':
+        return size, 1
+    window = tuple(min(pair) for pair in zip(size, test_cfg['crop_size'], strict=True))
+    steps = zip(size, window, test_cfg['stride'], strict=True)
+    # the last window of a row or column is moved back to the border
+    return window, math.prod(-(-(whole - part) // stride) + 1 for whole, part, stride in steps)

@@ -43,7 +43,7 @@ class Table:
 
 def main_table(results: Results) -> Table:
     """The main metric: mean ± half-width of each arm at each column; missing seeds are counted."""
-    format_ = _number_format(results, [results.metric])
+    format_ = number_format(results, [results.metric])
 
     def cell(arm: Arm, column: Column) -> str:
         place = results.place(arm, column)
@@ -62,17 +62,17 @@ def main_table(results: Results) -> Table:
         return [
             arm.name,
             *(cell(arm, column) for column in results.columns),
-            _range(counts) if counts else '0',
+            show_range(counts) if counts else '0',
         ]
 
-    header = [_rows_name(results), *column_names(results), 'seeds']
+    header = [rows_name(results), *column_names(results), 'seeds']
     note = (
         'Mean ± half the width of the 95 % interval over the seeds (Student t; none for one seed). '
         f'{NOTHING}: not in the matrix. missing: no seed has a result; (1 of 3): one of three has.'
     )
     if results.constants:
         note += f' Everywhere: {show_cell(results.constants)}.'
-    return Table(results.metric, header, _by_detector(results, row), note)
+    return Table(results.metric, header, _by_model(results, row), note)
 
 
 def missing_table(results: Results) -> Table:
@@ -87,13 +87,13 @@ def missing_table(results: Results) -> Table:
 
 def class_table(results: Results) -> Table | None:
     """The main metric class by class, means over the seeds; None where the records have none."""
-    prefix = results.class_prefix()
-    if prefix is None:
+    prefix, classes = results.class_prefix(), results.class_names()
+    if not classes:
         return None
-    names = [name for name in results.metrics() if name.startswith(prefix)]
-    header = [_rows_name(results), *(name.removeprefix(prefix) for name in names)]
-    title = f'{prefix.removesuffix(".")} by class'
-    return _table_of_metrics(results, title, header, names)
+    names = {prefix + name: name for name in classes}
+    # a class at 0.6 % beside others in percent is no 0.600
+    format_ = number_format(results, [results.metric, *names])
+    return metrics_table(results, f'{prefix.removesuffix(".")} by class', names, format_)
 
 
 def other_metrics_table(results: Results) -> Table | None:
@@ -105,47 +105,50 @@ def other_metrics_table(results: Results) -> Table | None:
         # names of classes may hold a point, those of metrics such as `AP@0.5` too
         if name != results.metric and not (prefix and name.startswith(prefix))
     ]
-    parents = [f'{name}.' for name in (*names, *(n.removeprefix('m') for n in names))]
+    # parts of the test set and classes have tables of their own
+    wholes = [results.metric, *names] if results.metric == 'mIoU' else names
+    parents = [f'{name}.' for name in (*wholes, *(n.removeprefix('m') for n in wholes))]
+    parents += ['pixels.', 'brightness.']
     names = [name for name in names if not name.startswith(tuple(parents))]
     if not names:
         return None
-    return _table_of_metrics(results, 'Other metrics', [_rows_name(results), *names], names)
+    return metrics_table(results, 'Other metrics', {name: name for name in names})
 
 
 def difference_table(results: Results, baseline: str) -> Table:
-    """Paired differences of the main metric to a baseline, detector by detector.
+    """Paired differences of the main metric to a baseline, model by model.
 
-    On a detector without such an arm nothing is compared, which the note says.
+    On a model without such an arm nothing is compared, which the note says.
 
     Raises:
-        ValueError: `baseline` may be several arms of a detector.
+        ValueError: `baseline` may be several arms of a model.
     """
-    format_ = _number_format(results, [results.metric], signed=True)
+    format_ = number_format(results, [results.metric], signed=True)
     groups: dict[str, list[list[str]]] = {}
     alone = []
-    for detector in results.detectors:
-        against = results.baseline(baseline, detector)
+    for model in results.models:
+        against = results.baseline(baseline, model)
         if against is None:
-            alone.append(detector)
+            alone.append(model)
             continue
         rows = []
-        for arm in _arms(results, detector):
+        for arm in results.arms_of(model):
             if arm == against:
                 continue
             found = [results.difference(arm, against, column) for column in results.columns]
             counts = [entry.count for entry in found if entry is not None]
             cells = [NOTHING if entry is None else show(entry, format_) for entry in found]
-            rows.append([arm.name, *cells, _range(counts) if counts else '0'])
+            rows.append([arm.name, *cells, show_range(counts) if counts else '0'])
         if rows:
-            groups[detector if len(results.detectors) > 1 else ''] = rows
+            groups[model if len(results.models) > 1 else ''] = rows
     note = (
-        f'Mean over the seeds that both have of the difference in {results.metric} at equal seed, detector and axes, '
-        '± half the width of its 95 % interval (Student t, paired). An interval that holds 0 shows no difference. '
-        'Nothing is corrected for the number of comparisons.'
+        f'Mean over the seeds that both have of the difference in {results.metric} at equal seed, {results.kind} '
+        'and axes, ± half the width of its 95 % interval (Student t, paired). An interval that holds 0 shows no '
+        'difference. Nothing is corrected for the number of comparisons.'
     )
     if alone:
         note += f' Nothing to compare with: {", ".join(alone)}.'
-    header = [_rows_name(results), *column_names(results), 'pairs']
+    header = [rows_name(results), *column_names(results), 'pairs']
     return Table(f'Differences to {baseline}', header, groups, note)
 
 
@@ -161,7 +164,7 @@ def amount_table(results: Results, baseline: str, axis: str) -> Table | None:
         The table; None where the axis does not hold several numbers, all positive.
 
     Raises:
-        ValueError: `baseline` may be several arms of a detector.
+        ValueError: `baseline` may be several arms of a model.
     """
     if axis not in results.numeric_axes():
         return None
@@ -171,26 +174,26 @@ def amount_table(results: Results, baseline: str, axis: str) -> Table | None:
     if amounts[0] <= 0:
         return None
     groups: dict[str, list[list[str]]] = {}
-    for detector in results.detectors:
-        against = results.baseline(baseline, detector)
+    for model in results.models:
+        against = results.baseline(baseline, model)
         if against is None:
             continue
         for rest, columns in slices.items():
             curve = _curve(results, against, columns, place)
             rows = []
-            for arm in _arms(results, detector):
+            for arm in results.arms_of(model):
                 if arm == against:
                     continue
                 scores = dict(_curve(results, arm, columns, place))
                 rows.append([arm.name, *(_amount(curve, scores.get(n)) for n in amounts)])
             if rows:
-                groups[slice_title(results, detector, axis, rest)] = rows
+                groups[slice_title(results, model, axis, rest)] = rows
     note = (
         f'Reading: what a row reaches with the {axis} at the head of the column, {baseline} reaches with the number in '
         f'the cell. Between the measured points the mean curve of {baseline} is straight over the logarithm of {axis}; '
         f'> and <: beyond what was measured; {NOTHING}: a result is missing.'
     )
-    header = [_rows_name(results), *(f'{axis} {show_value(n)}' for n in amounts)]
+    header = [rows_name(results), *(f'{axis} {show_value(n)}' for n in amounts)]
     title = f'{axis.capitalize()} that {baseline} needs for the same {results.metric}'
     return Table(title, header, groups, note)
 
@@ -225,12 +228,12 @@ def cost_table(results: Results) -> Table | None:
             cells.append(texts[title](statistics.median(found)) if found else NOTHING)
         return [arm.name, *cells]
 
-    groups = _by_detector(results, row)
+    groups = _by_model(results, row)
     rows = [row for rows in groups.values() for row in rows]
     kept = [k for k in range(len(columns) + 1) if k == 0 or any(row[k] != NOTHING for row in rows)]
     if len(kept) == 1:
         return None
-    header = [_rows_name(results), *columns]
+    header = [rows_name(results), *columns]
     note = (
         'Medians over all cells of a row. model: what stands behind the enhancer. Multiply-accumulates and '
         'milliseconds are those of one picture at test time; minutes are those of one cell, training and evaluation.'
@@ -246,10 +249,10 @@ def column_names(results: Results) -> list[str]:
     return [show_cell(dict(zip(results.axes, column, strict=True))) for column in results.columns]
 
 
-def slice_title(results: Results, detector: str, axis: str, rest: Column) -> str:
+def slice_title(results: Results, model: str, axis: str, rest: Column) -> str:
     """What tells a slice from the others; '' where there is one only."""
     others = dict(zip([name for name in results.axes if name != axis], rest, strict=True))
-    parts = [detector] if len(results.detectors) > 1 else []
+    parts = [model] if len(results.models) > 1 else []
     return ', '.join(parts + ([show_cell(others)] if others else []))
 
 
@@ -261,48 +264,68 @@ def show(found: Estimate, format_: str) -> str:
     return f'{text} ± {format(found.half_width, format_.removeprefix("+"))}'
 
 
-def _table_of_metrics(
-    results: Results, title: str, header: list[str], names: Sequence[str]
+def metrics_table(
+    results: Results, title: str, names: Mapping[str, str], format_: str | None = None
 ) -> Table:
-    formats = [_number_format(results, [name]) for name in names]
-    groups: dict[str, list[list[str]]] = {}
-    for detector in results.detectors:
+    """Means of several metrics, a column each.
+
+    Args:
+        results: The records in order.
+        title: Heading.
+        names: Head of the column by the name of the metric.
+        format_: Of all numbers; None for one that fits each column.
+    """
+    formats = {name: format_ or number_format(results, [name]) for name in names}
+
+    def row(arm: Arm, column: Column) -> list[str]:
+        found = {name: results.estimate(arm, column, name) for name in names}
+        return [
+            NOTHING if entry is None else format(entry.mean, formats[name])
+            for name, entry in found.items()
+        ]
+
+    note = f'Means over the seeds; {NOTHING}: no result, or none here.'
+    return Table(title, [rows_name(results), *names.values()], grouped(results, row), note)
+
+
+def grouped(
+    results: Results,
+    row: Callable[[Arm, Column], list[str] | None],
+    remark: Callable[[str, Column], str] = lambda model, column: '',
+) -> dict[str, list[list[str]]]:
+    """Rows by model and column of the matrix; a title names what there are several of.
+
+    Args:
+        results: The records in order.
+        row: The cells behind the name of an arm, None for no row.
+        remark: What else the title says of a model and column.
+    """
+    groups = {}
+    for model in results.models:
         for column, column_name in zip(results.columns, column_names(results), strict=True):
-            rows = []
-            for arm in _arms(results, detector):
-                found = [results.estimate(arm, column, name) for name in names]
-                if results.place(arm, column):
-                    cells = [
-                        NOTHING if entry is None else format(entry.mean, format_)
-                        for entry, format_ in zip(found, formats, strict=True)
-                    ]
-                    rows.append([arm.name, *cells])
-            parts = [detector] if len(results.detectors) > 1 else []
+            arms = [arm for arm in results.arms_of(model) if results.place(arm, column)]
+            rows = [[arm.name, *cells] for arm in arms if (cells := row(arm, column)) is not None]
+            parts = [model] if len(results.models) > 1 else []
             parts += [column_name] if results.axes else []
             if rows:
-                groups[', '.join(parts)] = rows
-    return Table(
-        title, header, groups, f'Means over the seeds; {NOTHING}: no result, or none here.'
-    )
+                groups[', '.join(filter(None, [*parts, remark(model, column)]))] = rows
+    return groups
 
 
-def _rows_name(results: Results) -> str:
+def rows_name(results: Results) -> str:
+    """What the rows of a table are: arms, or enhancers where a matrix has no named arms."""
     return 'arm' if any('arm' in record['cell'] for record in results.records) else 'enhancer'
 
 
-def _arms(results: Results, detector: str) -> list[Arm]:
-    return [arm for arm in results.arms if arm.detector == detector]
-
-
-def _by_detector(results: Results, row: Callable[[Arm], list[str]]) -> dict[str, list[list[str]]]:
-    several = len(results.detectors) > 1
+def _by_model(results: Results, row: Callable[[Arm], list[str]]) -> dict[str, list[list[str]]]:
+    several = len(results.models) > 1
     return {
-        detector if several else '': [row(arm) for arm in _arms(results, detector)]
-        for detector in results.detectors
+        model if several else '': [row(arm) for arm in results.arms_of(model)]
+        for model in results.models
     }
 
 
-def _number_format(results: Results, names: Sequence[str], signed: bool = False) -> str:
+def number_format(results: Results, names: Sequence[str], signed: bool = False) -> str:
     """One digit behind the point for percentages, three for shares."""
     values = [
         abs(value)
@@ -340,5 +363,6 @@ def _share(record: Mapping[str, Any]) -> float | None:
     return times['enhancer'] / total if total > 0 else None
 
 
-def _range(counts: Sequence[int]) -> str:
+def show_range(counts: Sequence[int]) -> str:
+    """The numbers as `3`, or as `2–3` where they differ."""
     return str(counts[0]) if len(set(counts)) == 1 else f'{min(counts)}–{max(counts)}'

@@ -66,7 +66,8 @@ def _run(jobs: list[Job], matrix: Matrix, workers: int) -> dict[str, str]:
             failed[title] = error
             text = f'failed: {error}'
         elif result is not None:
-            text = f'{matrix.metric} {result["metrics"][matrix.metric]:.1f}'
+            value = result['metrics'][matrix.metric]
+            text = f'{matrix.metric} {"is no number" if value is None else format(value, ".1f")}'
         else:
             text = 'ready'
         print(f'[{done}/{len(jobs)}] {title}: {text} (about {left:.0f} min left)', flush=True)

@@ -88,7 +88,8 @@ def read_config(args: Namespace) -> Config:
             '`--enhancer-weights` and `--frozen-enhancer` belong to `--enhancer`; name the enhancer.'
         )
     if behind:
-        if cfg.model.data_preprocessor.type != 'llv.EnhancedDataPreprocessor':
+        preprocessor = cfg.model.get('data_preprocessor') or {}
+        if preprocessor.get('type') != 'llv.EnhancedDataPreprocessor':
             raise ValueError(
                 f'`--cfg-options {next(iter(behind))}` belongs to an enhancer, but `--strategy {strategy}` has none.'
             )
@@ -166,7 +167,7 @@ def train(cfg: Config, options: RunOptions, resume: str | None = None) -> Runner
     elif not cfg.get('load_from') and not cfg.get('upstream'):
         raise ValueError(
             'The config trains nothing (`train_cfg` is None) and has no weights to evaluate; '
-            'set `load_from` or `upstream`.'
+            'set `load_from` or `upstream`, or give a checkpoint to tools/test.py.'
         )
     open_process_group(cfg, options.launcher)
     cfg = run_upstreams(cfg, options)
@@ -285,7 +286,8 @@ def use_output(cfg: Config, target: str) -> None:
 
         writers = []
         for evaluator in evaluators:
-            kind = METRICS.get(evaluator['type'])
+            kind = evaluator['type']
+            kind = kind if isinstance(kind, type) else METRICS.get(kind)
             if isinstance(kind, type) and issubclass(kind, (CityscapesMetric, IoUMetric)):
                 writers.append((evaluator, kind))
         if not writers:

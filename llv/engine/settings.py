@@ -103,7 +103,7 @@ def resume_point(cfg: Config, resume: str | None) -> str | None:
     checkpoint = resume
     if resume == 'auto':
         # asked here, since with `load_from` mmengine would resume from that file, and without it forget about it
-        checkpoint = find_latest_checkpoint(cfg.work_dir) if Path(cfg.work_dir).is_dir() else None
+        checkpoint = _latest(cfg)
         if checkpoint is None:
             print_log(
                 f'No checkpoint in {cfg.work_dir} to resume from; training starts anew.', 'current'
@@ -113,6 +113,10 @@ def resume_point(cfg: Config, resume: str | None) -> str | None:
             f'The checkpoint `{checkpoint}` to resume from is not there; check the path.'
         )
     return checkpoint
+
+
+def _latest(cfg: Config) -> str | None:
+    return find_latest_checkpoint(cfg.work_dir) if Path(cfg.work_dir).is_dir() else None
 
 
 def use_amp(cfg: Config) -> None:
@@ -217,11 +221,21 @@ def check_downloads(cfg: Config) -> None:
 def check_start(cfg: Config, resume: str | None = None) -> None:
     """Make sure that the checkpoint a training starts from is there, before anything else is read or trained.
 
+    One that an upstream run is going to write, or that a resumed run does not look at, need not be there.
+
+    Args:
+        cfg: Config with its ``work_dir``.
+        resume: As for :func:`build_runner`.
+
     Raises:
         FileNotFoundError: ``load_from`` names a file that is not there.
     """
     checkpoint = cfg.get('load_from')
-    if resume or not checkpoint or '://' in checkpoint:
+    if not checkpoint or '://' in checkpoint:
+        return
+    if resume and (resume != 'auto' or _latest(cfg) is not None):
+        return
+    if any(link.get('into') == 'load_from' for link in cfg.get('upstream') or ()):
         return
     if not Path(checkpoint).expanduser().is_file():
         raise FileNotFoundError(

@@ -1,7 +1,10 @@
 """Models of llv; the parts that need mmdet or mmseg are imported by the registry where those are installed."""
 
-from .data_preprocessors import EnhancedDataPreprocessor, PictureDataPreprocessor
-from .data_preprocessors.photometric_distortion import PhotoMetricDistortion
+from .data_preprocessors import (
+    EnhancedDataPreprocessor,
+    PhotoMetricDistortion,
+    PictureDataPreprocessor,
+)
 from .enhancement_model import EnhancementModel
 from .enhancers import *  # noqa: F401, F403
 from .layers import FrozenBN

@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageFile
 
 CONVERTER = 'tools/dataset_converters/label_ids_to_train_ids.py'
 
-LABEL_IDS = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)
-"""The label ids of Cityscapes that have train ids, 0 to 18, in the order of these: road, sidewalk, building, ..."""
+CITYSCAPES_LABEL_IDS: Mapping[str, int] = MappingProxyType(
+    {
+        'road': 7,
+        'sidewalk': 8,
+        'building': 11,
+        'wall': 12,
+        'fence': 13,
+        'pole': 17,
+        'traffic light': 19,
+        'traffic sign': 20,
+        'vegetation': 21,
+        'terrain': 22,
+        'sky': 23,
+        'person': 24,
+        'rider': 25,
+        'car': 26,
+        'truck': 27,
+        'bus': 28,
+        'train': 31,
+        'motorcycle': 32,
+        'bicycle': 33,
+    }
+)
+"""The label ids of Cityscapes that are trained on, in the order of their train ids, 0 to 18; ACDC and others share
+them."""
+
+LABEL_IDS = tuple(CITYSCAPES_LABEL_IDS.values())
 
 _ONE_CHANNEL = frozenset(('1', 'L', 'P'))  # a palette's indices are the ids
 _COLOUR = frozenset(('RGB', 'RGBA', 'CMYK', 'YCbCr', 'HSV', 'LAB'))

@@ -6,10 +6,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from llv.benchmark.cells import draw, plan_cell
-from llv.benchmark.fits import channel_statistics, fit_control
+from llv.benchmark.cells import draw, plan_cell, read_metrics
+from llv.benchmark.fits import channel_statistics, fit_control, merge_fit
 from llv.benchmark.matrix_file import read_matrix
 from llv.engine.settings import RunOptions
+from llv.registry import MODELS
 
 DETECTOR = """
 model = dict(type='Toy', data_preprocessor=dict(type='mmdet.DetDataPreprocessor', mean=[0, 0, 0], std=[1, 1, 1]))
@@ -141,6 +142,75 @@ def test_controls_are_fitted_to_folders(tmp_path):
     np.testing.assert_allclose(
         options['model.data_preprocessor.std'], 255 * dark.std((0, 1, 2)), atol=0.01
     )
+
+
+def test_pictures_in_folders_of_a_folder_are_fitted_to(tmp_path):
+    for name, grey in (('GOPR1/a_rgb_anon.png', 40), ('GOPR2/b_rgb_anon.png', 60)):
+        (tmp_path / name).parent.mkdir()
+        cv2.imwrite(str(tmp_path / name), np.full((4, 4, 3), grey, np.uint8))
+    enhancer, _ = fit_control(dict(kind='mean', bright=str(tmp_path)))
+    np.testing.assert_allclose(enhancer['target'], 50 / 255, atol=1e-4)
+
+
+STATISTICS = {
+    'model.data_preprocessor.mean': [1.0, 2.0, 3.0],
+    'model.data_preprocessor.std': [4.0, 5.0, 6.0],
+}
+
+
+@pytest.mark.parametrize('place', ['model', 'top', 'both'])
+@pytest.mark.parametrize('bgr_to_rgb', [True, False])
+def test_statistics_reach_the_preprocessor_wherever_it_stands(place, bgr_to_rgb):
+    structures = pytest.importorskip('mmseg.structures')
+    preprocessor = dict(type='mmseg.SegDataPreProcessor', mean=[9] * 3, std=[9] * 3, size=(4, 4))
+    preprocessor['bgr_to_rgb'] = bgr_to_rgb
+    cfg = Config(dict(model=dict(type='Toy')))
+    if place != 'top':
+        cfg.model.data_preprocessor = preprocessor
+    if place != 'model':
+        cfg.data_preprocessor = preprocessor
+    merge_fit(cfg, STATISTICS)
+    # nothing is left that could take its place
+    assert 'data_preprocessor' not in cfg
+    built = MODELS.build(cfg.model.data_preprocessor)
+    # a picture of the fitted mean, in the loader's order, comes out as zeros, and one of a deviation more as ones
+    for value, wanted in ((STATISTICS['model.data_preprocessor.mean'], 0), ([5.0, 7.0, 9.0], 1)):
+        picture = torch.tensor(value[::-1])[:, None, None].expand(3, 4, 4)
+        found = built(dict(inputs=[picture], data_samples=[structures.SegDataSample()]), False)[
+            'inputs'
+        ]
+        torch.testing.assert_close(found, torch.full((1, 3, 4, 4), float(wanted)))
+
+
+def test_statistics_without_a_preprocessor_are_refused():
+    cfg = Config(dict(model=dict(type='Toy')))
+    with pytest.raises(ValueError, match='no `data_preprocessor` whose mean and std'):
+        merge_fit(cfg, STATISTICS)
+    merge_fit(cfg, {})
+
+
+def test_figures_of_evaluators_are_read():
+    found = {
+        'coco/bbox_mAP': 0.5,
+        'mIoU': np.float32(40.5),  # mmseg's own
+        'IoU.bus': np.float64('nan'),
+        'brightness.dark1': 7.0,
+        'pixels.dark1': 25.0,
+        'a/aAcc': 1,
+        'b/aAcc': 2,
+        'data_time': 3.0,
+        'a/time': 3.0,
+        'name': 'x',
+    }
+    assert read_metrics(found, 2.0) == {
+        'bbox_mAP': 1.0,
+        'mIoU': 81.0,
+        'IoU.bus': None,
+        'brightness.dark1': 7.0,
+        'pixels.dark1': 25.0,
+        'a/aAcc': 2.0,
+        'b/aAcc': 4.0,
+    }
 
 
 def test_statistics_of_a_constant_picture_have_no_spread():

@@ -68,6 +68,17 @@ def test_given_seeds_replace_those_of_the_file(read):
     assert read(seeds=[7]).seeds == [7]
 
 
+def test_segmentors_are_named_as_such(read):
+    arms = [dict(name='lit', segmentor='small', enhancer='PSENet', strategy='frozen')]
+    matrix = read(dict(detectors=None, segmentors=BASE['detectors'], arms=arms))
+    (first, *_) = matrix.points()
+    assert first.cell == dict(
+        arm='lit', segmentor='small', enhancer='PSENet', strategy='frozen', seed=0
+    )
+    product = read(dict(detectors=None, segmentors=BASE['detectors']))
+    assert {point.cell['segmentor'] for point in product.points()} == {'small'}
+
+
 ARM = dict(name='a', strategy='detector_only')
 
 
@@ -78,6 +89,12 @@ ARM = dict(name='a', strategy='detector_only')
         (dict(colour=1), 'unknown key `colour`'),
         (dict(detectors=dict(small=dict(start='day.py'))), 'no `config`'),
         (dict(detectors=dict(small=dict(config='gone.py'))), '`gone.py`'),
+        (dict(segmentors=BASE['detectors']), '`detectors` and `segmentors`; keep one'),
+        (dict(detectors=None), 'none of `detectors` and `segmentors`'),
+        (dict(detectors=None, segmentors=dict(s=dict(start='day.py'))), '`segmentors.s`'),
+        (dict(arms=[dict(ARM, segmentor='small')]), 'unknown key `segmentor`'),
+        (dict(arms=[dict(ARM, detector='large')]), 'names the detector `large`'),
+        (dict(axes=dict(segmentor=dict(values=[1]))), 'choose another'),
         (dict(strategies=['magic']), 'strategy `magic`'),
         (dict(strategies=['detector_only'], arms=[ARM]), '`arms` and `strategies`'),
         (dict(arms=[ARM, ARM]), 'called `a`'),

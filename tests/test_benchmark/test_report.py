@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from llv.benchmark.figures import class_figures, efficiency_figure
-from llv.benchmark.matrix import Arm, Axis, Detector, EnhancerChoice, Matrix
+from llv.benchmark.figures import class_figures, darkness_figure, efficiency_figure
+from llv.benchmark.matrix import Arm, Axis, EnhancerChoice, Matrix, Model
 from llv.benchmark.report import write_report
 from llv.benchmark.results import Results
 from llv.utils.pictures import write_picture
@@ -27,7 +27,7 @@ NONE, PSENET = EnhancerChoice('none'), EnhancerChoice('PSENet', 'psenet', 'psene
 
 def matrix_of(folder, arms=None, axes=None, **changes):
     """A matrix of two arms, three amounts of labels and three seeds."""
-    small = Detector('small', 'small.py')
+    small = Model('small', 'small.py')
     path = folder / 'labels.yml'
     path.write_text('title: Labels & light\n')
     settings = dict(
@@ -242,8 +242,8 @@ def test_a_matrix_that_has_not_run_has_a_report_all_the_same(tmp_path):
 
 def two_segmentors():
     return [
-        Arm(f'{detector} {enhancer}', Detector(detector, 'x.py'), choice, 'frozen')
-        for detector in ('deeplab', 'pspnet')
+        Arm(f'{name} {enhancer}', Model(name, 'x.py', kind='segmentor'), choice, 'frozen')
+        for name in ('deeplab', 'pspnet')
         for enhancer, choice in (('none', NONE), ('PSENet', PSENET))
     ]
 
@@ -270,6 +270,123 @@ def test_segmentation_records_have_their_classes_too(tmp_path):
     assert table(page, 'Differences to none')[1] == ['deeplab PSENet', '+0.010', '1']
     assert '| pspnet PSENet | +0.010 | 1     |' in page
     assert 'Size, speed' not in page and 'Nothing to compare' not in page
+
+
+PARTS = ('dark1', 'dark2', 'dark3', 'boundary', 'interior')
+
+
+def regions_of(cell, limits=(7, 20, 255), **scores):
+    """A record of a segmentor with figures of regions, all equal but for `scores`."""
+    metrics = {f'mIoU.{part}': scores.get(part, 40.0) for part in PARTS}
+    metrics |= {
+        f'pixels.{part}': share for part, share in zip(PARTS, (33, 33, 34, 10, 90), strict=True)
+    }
+    metrics |= {f'brightness.dark{k}': float(limit) for k, limit in enumerate(limits, 1)}
+    metrics |= {'IoU.road': 80.0, 'IoU.bus': 0.6, 'IoU.dark1.road': 70.0}
+    return dict(cell=cell, metrics={'mIoU': 40.0, 'mAcc': 50.0, 'mAcc.all': 49.0, **metrics})
+
+
+def one_segmentor(**changes):
+    deeplab = Model('deeplab', 'x.py', kind='segmentor')
+    arms = [Arm('none', deeplab, NONE, 'detector_only'), Arm('PSENet', deeplab, PSENET, 'frozen')]
+    return dict(
+        dict(arms=arms, axes=[], metric='mIoU', seeds=[0, 1], compare=[dict(baseline='none')]),
+        **changes,
+    )
+
+
+def test_the_parts_of_the_pictures_have_tables_and_a_figure(tmp_path):
+    matrix = matrix_of(tmp_path, **one_segmentor())
+    gains = {('PSENet', 0): (6.0, 1.0), ('PSENet', 1): (8.0, -3.0)}
+    records = []
+    for cell in cells_of(matrix):
+        dark, bright = gains.get((cell['arm'], cell['seed']), (0, 0))
+        # what a seed does to both arms cancels
+        own = 10 * cell['seed']
+        records.append(regions_of(cell, dark1=20 + own + dark, dark3=60 + own + bright))
+    records[0]['metrics']['mIoU.view17'] = 41.0
+    results = write_report(tmp_path, matrix, records)
+    page = (tmp_path / 'results.md').read_text()
+    header = ['arm', 'dark1 (0–7)', 'dark2 (8–20)', 'dark3 (21–255)', 'boundary', 'interior']
+    assert table(page, 'Where it helps') == [
+        header,
+        ['none', '25.0', '40.0', '65.0', '40.0', '40.0'],
+        ['PSENet', '32.0', '40.0', '64.0', '40.0', '40.0'],
+    ]
+    # t of one degree of freedom is 12.706; the two differences are 2 and 4 apart
+    assert table(page, 'Where it helps: differences to none') == [
+        [*header, 'pairs'],
+        ['PSENet', '+7.0 ± 12.7', '+0.0 ± 0.0', '-1.0 ± 25.4', '+0.0 ± 0.0', '+0.0 ± 0.0', '2'],
+    ]
+    assert 'dark1 33 %, dark2 33 %, dark3 34 %, boundary 10 %, interior 90 %.' in page
+    assert table(page, 'IoU by class') == [
+        ['arm', 'road', 'bus'], ['none', '80.0', '0.6'], ['PSENet', '80.0', '0.6'],
+    ]  # fmt: skip
+    assert table(page, 'mIoU by class view') == [
+        ['arm', 'view17'],
+        ['none', '41.0'],
+        ['PSENet', '–'],
+    ]
+    assert table(page, 'Other metrics')[0] == ['arm', 'mAcc']
+    none, psenet = results.arms
+    (axes,) = darkness_figure(results, [psenet], none, ()).axes
+    (line,) = [line for line in axes.lines if line.get_label() == 'PSENet']
+    assert line.get_xydata().tolist() == [[0, 7], [1, 0], [2, -1]]
+    assert [text.get_text() for text in axes.get_xticklabels()][1] == 'dark2\n8–20'
+    assert 'data:image/svg+xml' in (tmp_path / 'index.html').read_text()
+
+
+def test_arms_that_were_given_other_pictures_are_not_said_to_share_pixels(tmp_path):
+    matrix = matrix_of(tmp_path, **one_segmentor(seeds=[0]))
+    limits = dict(none=(7, 20, 255), PSENet=(60, 90, 255))  # lit in its pipeline
+    for differ in (False, True):
+        records = [regions_of(c, limits[c['arm'] if differ else 'none']) for c in cells_of(matrix)]
+        write_report(tmp_path, matrix, records)
+        page = (tmp_path / 'results.md').read_text()
+        assert ('not those of the same pixels' in page) == differ
+        assert table(page, 'Where it helps')[0][1] == ('dark1' if differ else 'dark1 (0–7)')
+    assert 'Mean IoU in percent' in page
+
+
+def test_a_class_view_as_the_main_metric_has_its_classes_too(tmp_path):
+    matrix = matrix_of(tmp_path, **one_segmentor(metric='mIoU.view17', seeds=[0]))
+    records = [regions_of(cell) for cell in cells_of(matrix)]
+    for score, record in zip((41.0, 43.5), records, strict=True):
+        record['metrics']['mIoU.view17'] = score
+    write_report(tmp_path, matrix, records)
+    page = (tmp_path / 'results.md').read_text()
+    assert table(page, 'Differences to none')[1] == ['PSENet', '+2.5', '1']
+    assert table(page, 'IoU by class')[0] == ['arm', 'road', 'bus']
+    assert table(page, 'Other metrics')[0] == ['arm', 'mIoU', 'mAcc']
+
+
+def test_levels_of_brightness_that_differ_between_columns_stand_in_the_titles(tmp_path):
+    axes = [Axis('gamma', {2: {}, 3: {}})]
+    matrix = matrix_of(tmp_path, **one_segmentor(axes=axes, seeds=[0], compare=[]))
+    limits = {2: (7, 20, 255), 3: (3, 9, 200)}
+    write_report(tmp_path, matrix, [regions_of(c, limits[c['gamma']]) for c in cells_of(matrix)])
+    page = (tmp_path / 'results.md').read_text()
+    assert table(page, 'Where it helps')[0] == ['arm', *PARTS]
+    assert '**gamma 3, dark1 0–3, dark2 4–9, dark3 10–200**' in page
+    assert 'differences' not in page
+
+
+@pytest.mark.parametrize('nothing', [float('nan'), None])
+def test_what_is_no_number_breaks_nothing(tmp_path, nothing):
+    matrix = matrix_of(tmp_path, **one_segmentor())
+    records = [regions_of(cell, dark1=20.0 + cell['seed']) for cell in cells_of(matrix)]
+    records[1]['metrics'].update(
+        {'mIoU.dark1': nothing, 'IoU.bus': nothing, 'brightness.dark1': nothing}
+    )
+    write_report(tmp_path, matrix, records)
+    page = (tmp_path / 'results.md').read_text()
+    found = table(page, 'Where it helps')
+    assert found[0][1] == 'dark1 (0–7)'
+    assert [row[1] for row in found[1:]] == ['20.5', '21.0']
+    differences = table(page, 'Where it helps: differences to none')[1]
+    assert differences[1:3] == ['+0.0', '+0.0 ± 0.0'] and differences[-1] == '1–2'
+    assert table(page, 'IoU by class')[2] == ['PSENet', '80.0', '0.6']
+    json.loads((tmp_path / 'results.json').read_text(), parse_constant=pytest.fail)
 
 
 def test_a_detector_without_the_baseline_is_named(tmp_path):

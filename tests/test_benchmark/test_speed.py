@@ -120,7 +120,17 @@ def test_model_and_batch_are_left_as_they_were():
     assert not enhancer._forward_hooks and not model.data_preprocessor._forward_hooks
 
 
-def test_segmentors_are_measured_too():
+@pytest.mark.parametrize(
+    'test_cfg, window, windows',
+    [
+        (dict(mode='whole'), (64, 64), 1),
+        # 64 pixels at a stride of 24: 0–32, 24–56 and 32–64
+        (dict(mode='slide', crop_size=(32, 32), stride=(24, 24)), (32, 32), 9),
+        (dict(mode='slide', crop_size=(32, 48), stride=(32, 8)), (32, 48), 6),
+        (dict(mode='slide', crop_size=(32, 128), stride=(32, 64)), (32, 64), 2),
+    ],
+)
+def test_segmentors_are_measured_too(test_cfg, window, windows):
     norm = dict(type='BN', requires_grad=True)
     model = dict(
         type='EncoderDecoder',
@@ -146,7 +156,7 @@ def test_segmentors_are_measured_too():
             num_classes=3,
             norm_cfg=norm,
         ),
-        test_cfg=dict(mode='whole'),
+        test_cfg=test_cfg,
     )
     cfg = Config(dict(default_scope='mmseg', model=dict(model, type='mmseg.EncoderDecoder')))
     plugged = MODELS.build(plug_enhancer(cfg, 'llv.OneConvolution').model)
@@ -154,8 +164,13 @@ def test_segmentors_are_measured_too():
     assert found['macs']['enhancer'] == 81 * 48 * 64
     # the base pads 48 × 64 to 64 × 64
     plugged.eval()
-    wanted = count_macs(lambda x: plugged(x, None, mode='tensor'), (64, 64))
+    wanted = windows * count_macs(lambda x: plugged(x, None, mode='tensor'), window)
     assert found['macs']['model'] == wanted > 0
+    # what mmseg runs is what was counted
+    sizes = []
+    plugged.backbone.register_forward_hook(lambda _, args, out: sizes.append(args[0].shape[-2:]))
+    plugged.test_step(batch(SegDataSample))
+    assert sizes == [window] * windows
     assert all(value > 0 for value in found['milliseconds'].values())
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from llv.engine.settings import check_downloads, use_amp, use_parallel_cpu
+from llv.engine.settings import check_downloads, check_start, use_amp, use_parallel_cpu
 
 
 def test_amp_replaces_what_an_accelerator_needs():
@@ -52,3 +52,25 @@ def test_missing_downloads_are_told_before_training(tmp_path, monkeypatch, name,
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).touch()
     check_downloads(cfg)
+
+
+def test_a_missing_start_is_told_unless_nothing_reads_it(tmp_path):
+    cfg = Config(dict(load_from=str(tmp_path / 'gone.pth'), work_dir=str(tmp_path / 'run')))
+    # with `auto` and nothing to resume from, training starts anew from that file
+    for resume in (None, 'auto'):
+        with pytest.raises(FileNotFoundError, match='gone.pth` .`load_from`.*--cfg-options'):
+            check_start(cfg, resume)
+    check_start(cfg, 'iter_3.pth')
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    (folder / 'iter_3.pth').touch()
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_3.pth'))
+    check_start(cfg, 'auto')
+    with pytest.raises(FileNotFoundError):
+        check_start(cfg)
+    cfg.upstream = [dict(config='a.py', into='model.weights')]
+    with pytest.raises(FileNotFoundError):
+        check_start(cfg)
+    cfg.upstream.append(dict(config='b.py', into='load_from'))
+    check_start(cfg)
+    check_start(Config(dict(load_from='https://example.org/a.pth', work_dir='run')))

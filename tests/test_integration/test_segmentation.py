@@ -104,8 +104,9 @@ _base_ = ['{models}/deeplabv3plus_small.py', '{runtime}']
 data_preprocessor = dict(size=(64, 64))
 model = dict(
     data_preprocessor=data_preprocessor,
-    decode_head=dict(num_classes=19),
-    auxiliary_head=dict(num_classes=19),
+    # the weights of the base are those of its six classes
+    decode_head=dict(num_classes=19, loss_decode=dict(class_weight=None)),
+    auxiliary_head=dict(num_classes=19, loss_decode=dict(class_weight=None)),
 )
 dark = dict(type='llv.SyntheticLowLight', mode='gamma')
 files = dict(
@@ -218,8 +219,9 @@ _base_ = ['{models}/deeplabv3plus_small.py', '{runtime}']
 data_preprocessor = dict(size=(64, 64))
 model = dict(
     data_preprocessor=data_preprocessor,
-    decode_head=dict(num_classes=19),
-    auxiliary_head=dict(num_classes=19),
+    # the weights of the base are those of its six classes
+    decode_head=dict(num_classes=19, loss_decode=dict(class_weight=None)),
+    auxiliary_head=dict(num_classes=19, loss_decode=dict(class_weight=None)),
 )
 reading = [
     dict(type='LoadImageFromFile'),
@@ -309,6 +311,28 @@ class Nights:
 @pytest.fixture
 def nights(tmp_path):
     return Nights(tmp_path)
+
+
+def test_a_resumed_run_distorts_as_an_uninterrupted_one(nights, capsys, weights):
+    options = [
+        'train_cfg.max_iters=2',
+        'train_cfg.val_interval=9',
+        'default_hooks.checkpoint.interval=1',
+        'default_hooks.checkpoint.max_keep_ckpts=-1',
+        'model.data_preprocessor.distortion.type=llv.PhotoMetricDistortion',
+    ]
+    plug = ['--enhancer', 'ruas', '--enhancer-weights', weights, '--no-pretrained']
+    states = []
+    for folder, resume in (('whole', []), ('half', ['--resume', nights.root / 'whole/iter_1.pth'])):
+        run = nights.root / folder
+        run_tool(
+            'train.py', nights.config, '--work-dir', run, *plug, *resume, '--cfg-options', *options
+        )
+        states.append(torch.load(run / 'iter_2.pth', weights_only=False)['state_dict'])
+    capsys.readouterr()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    early = torch.load(nights.root / 'whole/iter_1.pth', weights_only=False)['state_dict']
+    assert not all(torch.equal(value, early[name]) for name, value in states[0].items())
 
 
 def ids_of(path):

@@ -134,6 +134,21 @@ def test_a_cell_that_fails_is_named_and_the_others_go_on(root, tmp_path, capsys)
     assert len(records(tmp_path / 'work')) == 4
 
 
+def test_weights_to_start_from_are_missed_before_any_training(root, tmp_path, capsys):
+    file = tmp_path / 'toy.yml'
+    text = MATRIX.replace('ROOT', str(root)).replace(f', start: {STUDY}/day.py', '')
+    file.write_text(
+        text.replace('options:\n  train', 'options:\n  load_from: gone.pth\n  train', 1)
+    )
+    assert run(file, '--work-dir', tmp_path / 'work') == 2
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    assert sentence.startswith('error: The checkpoint `gone.pth`, which `direct,')
+    assert '`options: {load_from: FILE}`' in sentence
+    assert not (tmp_path / 'work').exists()
+    # a report of what is there needs no weights
+    assert run(file, '--work-dir', tmp_path / 'work', '--report-only') == 0
+
+
 def test_errors_of_the_file_come_before_any_training(root, tmp_path, capsys):
     file = tmp_path / 'toy.yml'
     file.write_text(MATRIX.replace('ROOT', str(root)).replace('enhancer: ruas', 'enhancer: sun'))

@@ -103,6 +103,7 @@ def test_random_boxes_lie_in_their_pictures(tool):
         (['--rounds', '0'], 'must be a whole number from 1'),
         (['--detectors', 'llv::ssd/ssd300_exdark.py'], '`--size` is needed'),
         (['--detectors', 'llv::psenet/psenet_sice.py', '--size', '9'], 'is no one-stage detector'),
+        (['--detectors', 'llv::night_scenes/segmentation/day.py'], 'segmentors are not timed here'),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(tool, monkeypatch, capsys, arguments, sentence):

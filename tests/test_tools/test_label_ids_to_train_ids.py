@@ -114,6 +114,10 @@ def test_endings_may_be_others(tmp_path, convert):
     write(tmp_path / 'a.png', [[7, 26]])
     status, _, _ = convert(tmp_path, '--suffix', '.png', '--out-suffix', '_train.png')
     assert status == 0 and read(tmp_path / 'a_train.png').tolist() == [[0, 13]]
+    # a second run does not map what the first one wrote
+    _, out, _ = convert(tmp_path, '--suffix', '.png', '--out-suffix', '_train.png')
+    assert ': 0 written, 1 were there already, 0 refused' in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.png', 'a_train.png']
 
 
 @pytest.mark.parametrize(

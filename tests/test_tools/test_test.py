@@ -155,7 +155,8 @@ def test_pictures_and_output():
     assert cfg.visualizer == dict(type='mmdet.DetLocalVisualizer')
     use_output(cfg, 'out.pkl')
     assert [metric.type for metric in cfg.test_evaluator] == ['CocoMetric', 'mmdet.DumpDetResults']
-    for kind, more in (('IoUMetric', {}), ('CityscapesMetric', dict(keep_results=True))):
+    own = pytest.importorskip('mmseg.evaluation').IoUMetric  # as configs in pure Python name it
+    for kind, more in (('IoUMetric', {}), (own, {}), ('CityscapesMetric', dict(keep_results=True))):
         cfg = Config(dict(default_scope='mmseg', test_evaluator=dict(type=kind)))
         use_output(cfg, 'masks')
         assert cfg.test_evaluator == dict(type=kind, output_dir='masks', **more)

@@ -123,14 +123,16 @@ def main(arguments: list[str] | None = None) -> None:
 def read_detector(name: str, args: argparse.Namespace) -> tuple[Config, int, int]:
     """Config of a detector with random weights and without learning, side of its pictures, pictures a step."""
     config, size, batch_size = DETECTORS.get(name, (name, None, 4))
-    if size is None and args.size is None:
-        raise ValueError(f'`--size` is needed for the config `{name}`; give the side it trains at.')
     cfg = load_config(config)
     for key in ('model', 'optim_wrapper', 'train_dataloader'):
         if not cfg.get(key):
             raise ValueError(f'The config `{name}` has no `{key}`; name one of a whole training.')
     if 'num_classes' not in (cfg.model.get('bbox_head') or {}):
-        raise ValueError(f'`{name}` is no one-stage detector: its model has no `bbox_head`.')
+        raise ValueError(
+            f'`{name}` is no one-stage detector: its model has no `bbox_head`; name one, segmentors are not timed here.'
+        )
+    if size is None and args.size is None:
+        raise ValueError(f'`--size` is needed for the config `{name}`; give the side it trains at.')
     clear_pretrained(cfg)
     cfg.optim_wrapper.optimizer.lr = 0.0
     return cfg, args.size or size, args.batch_size or batch_size

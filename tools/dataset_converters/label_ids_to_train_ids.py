@@ -67,10 +67,12 @@ def find_jobs(root: Path, suffix: str, out_suffix: str) -> list[tuple[Path, Path
     if not root.is_dir():
         raise FileNotFoundError(f'The folder `{root}` is not there: check the path.')
     names = [path for path in sorted(root.rglob('*')) if not path.name.startswith('.')]
+    # a short suffix such as `.png` fits what an earlier run wrote, too
+    written = out_suffix if out_suffix.endswith(suffix) else None
     jobs = [
         (path, path.with_name(path.name.removesuffix(suffix) + out_suffix))
         for path in names
-        if path.name.endswith(suffix)
+        if path.name.endswith(suffix) and not (written and path.name.endswith(written))
     ]
     if not jobs:
         ready = sum(path.name.endswith(out_suffix) for path in names)

@@ -43,6 +43,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
             [dict(type='LoadAnnotations')],
+            [dict(type='llv.CheckLabelMap')],
             [dict(type='PackSegInputs')],
         ],
     ),

@@ -1,86 +1,14 @@
 # ACDC at night as RUAS divides it (Liu et al., TPAMI 2022): 400/106 of the union of official night train and val. Its
 # random list is unpublished; this one is ours, seeded. The network keeps 19 outputs, and the mean over RUAS's 17
 # classes (without truck and bus) is `mIoU.acdc_night_17`. Do not put results beside those of `acdc_night.py`: official
-# val pictures train here.
-# Needs `default_scope = 'mmseg'` (`_base_/segmentor_runtime.py`). `LoadImageFromFile` and `LoadAnnotations` keep their
-# plain names, because mmseg's inferencer looks for the literal names, replaces the one and takes out the other.
-dataset_type = 'llv.ACDCDataset'
-data_root = 'data/ACDC/'
-crop_size = (512, 1024)
+# val pictures train here. Pipelines and loaders are its, with what it says of them.
+_base_ = 'acdc_night.py'
 protocol = 'acdc_night_ruas'
 
-# `PhotoMetricDistortion` shifts brightness by up to 32 levels, more than the mean level of many night
-# pictures, and does so before an enhancer sees them. In front of an enhancer leave it out with
-#   --cfg-options train_dataloader.dataset.pipeline.6.prob=0
-# or distort the enhanced picture, by that and, beside `--enhancer`,
-#   model.data_preprocessor.distortion.type=llv.PhotoMetricDistortion
-# In a comparison, all arms alike.
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='llv.CheckLabelMap'),
-    dict(type='RandomResize', scale=(1920, 1080), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomApply', transforms=[dict(type='PhotoMetricDistortion')], prob=1.0),
-    dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(1920, 1080), keep_ratio=True),
-    # after Resize: the metric compares in the coordinates of the original picture
-    dict(type='LoadAnnotations'),
-    dict(type='llv.CheckLabelMap'),
-    dict(type='PackSegInputs'),
-]
-img_ratios = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
-tta_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [dict(type='Resize', scale_factor=ratio, keep_ratio=True) for ratio in img_ratios],
-            [
-                dict(type='RandomFlip', prob=0.0, direction='horizontal'),
-                dict(type='RandomFlip', prob=1.0, direction='horizontal'),
-            ],
-            [dict(type='LoadAnnotations')],
-            [dict(type='PackSegInputs')],
-        ],
-    ),
-]
-
-train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        protocol=protocol,
-        subset='train',
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        protocol=protocol,
-        subset='test',
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
-)
+train_dataloader = dict(dataset=dict(protocol=protocol))
+val_dataloader = dict(dataset=dict(protocol=protocol, subset='test'))
 test_dataloader = val_dataloader
 
-# percentages, 0 to 100
-val_evaluator = dict(type='llv.PerClassIoUMetric')
 test_evaluator = [
     dict(type='llv.PerClassIoUMetric', views=('acdc_night_17', 'acdc_night_19')),
     dict(type='llv.RegionIoUMetric'),

@@ -42,6 +42,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
             [dict(type='LoadAnnotations')],
+            [dict(type='llv.CheckLabelMap')],
             [dict(type='PackSegInputs')],
         ],
     ),
@@ -76,7 +77,4 @@ test_dataloader = val_dataloader
 
 # percentages, 0 to 100
 val_evaluator = dict(type='llv.PerClassIoUMetric')
-test_evaluator = [
-    dict(type='llv.PerClassIoUMetric', views=()),
-    dict(type='llv.RegionIoUMetric'),
-]
+test_evaluator = [dict(type='llv.PerClassIoUMetric'), dict(type='llv.RegionIoUMetric')]

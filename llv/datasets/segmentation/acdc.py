@@ -108,7 +108,7 @@ class ACDCDataset(CheckedSegDataset, _CityscapesDataset):
                     '`subset` mixes `test`, which has no labels, with others: read it by itself, or all without '
                     "labels with `data_prefix=dict(img_path='rgb_anon')`."
                 )
-            data_prefix = {'img_path': data_prefix['img_path']}
+            data_prefix = {key: path for key, path in data_prefix.items() if key != 'seg_map_path'}
         super().__init__(
             data_prefix=data_prefix,
             ann_file=ann_file,

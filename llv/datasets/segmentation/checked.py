@@ -6,6 +6,7 @@ import difflib
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -16,8 +17,7 @@ from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
 from llv.datasets.enhancement.pairing import listing
-
-from .label_maps import LabelMapError, check_ids, label_problem, read_label_map
+from llv.utils.label_maps import LabelMapError, check_ids, label_problem, read_label_map
 
 _REFERENCE = re.compile(r'_(rgb_ref|ref_rgb)_anon\.\w+$')
 _REFERENCE_FOLDERS = frozenset(('train_ref', 'val_ref', 'test_ref'))
@@ -42,14 +42,16 @@ class CheckedSegDataset(BaseSegDataset):
     ``LoadAnnotations`` is taken out of its pipeline, with a line in the log.
 
     A record is mmseg's (``img_path``, ``seg_map_path``, ``label_map``, ``reduce_zero_label``, ``seg_fields``) and
-    ``num_classes``, for :class:`llv.CheckLabelMap`. Records are sorted by path. Files are read from the local disk.
+    ``num_classes``, for :class:`llv.CheckLabelMap`. Records are sorted by path, those of an ``ann_file``
+    come in its order. Files are read from the local disk.
 
     Args:
         missing: ``'raise'`` or ``'skip'`` pictures whose picture or label map is missing, unreadable or does not fit
             the other. Skipping is logged.
         **kwargs: Further arguments of mmseg's ``BaseSegDataset``: ``data_root``, ``data_prefix`` (``img_path``,
             ``seg_map_path``), ``img_suffix``, ``seg_map_suffix``, ``ann_file`` (a text file with one name a line,
-            relative to ``img_path`` and without suffix), ``metainfo``, ``pipeline``, ``test_mode``, ``indices`` ...
+            once each, relative to ``img_path`` and without suffix), ``metainfo``, ``pipeline``, ``test_mode``,
+            ``indices`` ...
 
     Raises:
         FileNotFoundError: Folders, pictures or label maps are not there.
@@ -134,10 +136,17 @@ class CheckedSegDataset(BaseSegDataset):
                 f'relative to `img_path` and without `{self.img_suffix}`, or leave it out.'
             )
         text = Path(self.ann_file).read_text(encoding='utf-8-sig')
-        names = [line.strip().removesuffix(self.img_suffix) for line in text.splitlines()]
-        if not any(names):
+        lines = filter(None, map(str.strip, text.splitlines()))
+        names = [line.removesuffix(self.img_suffix) for line in lines]
+        if not names:
             raise ValueError(f'`ann_file` `{self.ann_file}` names no picture: write one a line.')
-        yield from filter(None, names)
+        # it would count twice in every figure
+        if twice := [name for name, number in Counter(names).items() if number > 1]:
+            raise ValueError(
+                f'`ann_file` `{self.ann_file}` names pictures more than once ({listing(twice, 3)}): name '
+                'each once; `RepeatDataset` shows pictures several times.'
+            )
+        yield from names
 
     def _found(self, labelled: bool) -> Iterator[str]:
         """The names of all pictures below the folders."""
@@ -236,11 +245,13 @@ class CheckedSegDataset(BaseSegDataset):
         pipelines = [self.pipeline]
         for step in self.pipeline.transforms:
             pipelines += getattr(step, 'subroutines', [])
+        left_out = False
         for pipeline in pipelines:
             steps = [step for step in pipeline.transforms if not isinstance(step, LoadAnnotations)]
-            if len(steps) < len(pipeline.transforms):
-                log(f'{self.NAME} ({self.part()}): no labels, so `LoadAnnotations` is left out.')
+            left_out |= len(steps) < len(pipeline.transforms)
             pipeline.transforms = steps
+        if left_out:
+            log(f'{self.NAME} ({self.part()}): no labels, so `LoadAnnotations` is left out.')
 
 
 def is_reference(path: str | os.PathLike[str]) -> bool:

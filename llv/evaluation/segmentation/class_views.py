@@ -11,30 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-# class -> label id, in the order of the train ids (the label table of Cityscapes, which ACDC and others share)
-CITYSCAPES_LABEL_IDS: Mapping[str, int] = MappingProxyType(
-    {
-        'road': 7,
-        'sidewalk': 8,
-        'building': 11,
-        'wall': 12,
-        'fence': 13,
-        'pole': 17,
-        'traffic light': 19,
-        'traffic sign': 20,
-        'vegetation': 21,
-        'terrain': 22,
-        'sky': 23,
-        'person': 24,
-        'rider': 25,
-        'car': 26,
-        'truck': 27,
-        'bus': 28,
-        'train': 31,
-        'motorcycle': 32,
-        'bicycle': 33,
-    }
-)
+from llv.utils.label_maps import CITYSCAPES_LABEL_IDS
+
 CITYSCAPES_CLASSES = tuple(CITYSCAPES_LABEL_IDS)
 
 

@@ -13,8 +13,9 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from llv.registry import METRICS
+from llv.utils.label_maps import CITYSCAPES_LABEL_IDS
 
-from .class_views import CITYSCAPES_LABEL_IDS, check_known
+from .class_views import check_known
 from .samples import classes_of, label_map
 
 IDS: Mapping[str, Mapping[str, int]] = dict(

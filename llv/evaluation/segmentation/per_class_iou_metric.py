@@ -41,7 +41,7 @@ class PerClassIoUMetric(IoUMetric):
         ignore_index, iou_metrics, beta, collect_device, output_dir, format_only, prefix: As ``IoUMetric``.
 
     Raises:
-        ValueError: A view or class is not known, or samples lack a label or prediction.
+        ValueError: An argument is out of range, a view or class is not known, or samples lack a label or prediction.
     """
 
     def __init__(
@@ -59,6 +59,8 @@ class PerClassIoUMetric(IoUMetric):
     ) -> None:
         if absent not in ('skip', 'zero'):
             raise ValueError(f"`absent` must be 'skip' or 'zero', but got {absent!r}.")
+        if format_only and not output_dir:
+            raise ValueError('`format_only` writes label maps: name the folder with `output_dir`.')
         super().__init__(
             ignore_index=ignore_index,
             iou_metrics=iou_metrics if isinstance(iou_metrics, str) else list(iou_metrics),

@@ -49,7 +49,7 @@ class PhotoMetricDistortion(nn.Module):
         hue_delta: Largest turn of the hue, in steps of two degrees; as in the transform it is never reached upwards.
 
     Raises:
-        ValueError: A number is negative or a range falls.
+        ValueError: A number is negative, or a range is not two rising numbers.
     """
 
     def __init__(
@@ -60,16 +60,16 @@ class PhotoMetricDistortion(nn.Module):
         hue_delta: int = 18,
     ) -> None:
         super().__init__()
+        for name, delta in (('brightness_delta', brightness_delta), ('hue_delta', hue_delta)):
+            if delta < 0:
+                raise ValueError(f'`{name}` must not be negative, but got {delta}.')
         for name, limits in (
-            ('brightness_delta', (brightness_delta,)),
-            ('contrast_range', tuple(contrast_range)),
-            ('saturation_range', tuple(saturation_range)),
-            ('hue_delta', (hue_delta,)),
+            ('contrast_range', contrast_range),
+            ('saturation_range', saturation_range),
         ):
-            if min(limits) < 0 or list(limits) != sorted(limits):
-                got = limits if len(limits) > 1 else limits[0]
+            if len(limits) != 2 or not 0 <= limits[0] <= limits[1]:
                 raise ValueError(
-                    f'`{name}` must be positive and a range must rise, but got {got}; correct it.'
+                    f'`{name}` must be the smallest and the largest factor, not negative, but got {limits}.'
                 )
         self.brightness_delta = brightness_delta
         self.contrast_range = tuple(contrast_range)

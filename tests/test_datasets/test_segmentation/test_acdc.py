@@ -19,8 +19,8 @@ pytest.importorskip('mmseg')
 
 from llv.datasets.segmentation import ACDCDataset  # noqa: E402
 from llv.datasets.segmentation import acdc as acdc_module  # noqa: E402
-from llv.datasets.segmentation.label_maps import LabelMapError  # noqa: E402
 from llv.registry import DATASETS  # noqa: E402
+from llv.utils.label_maps import LabelMapError  # noqa: E402
 
 CONFIGS = Path(__file__).parents[3] / 'configs' / '_base_' / 'datasets'
 # by path: test folders are no packages, and another folder may have its own trees.py
@@ -133,8 +133,9 @@ def test_test_pictures_have_no_labels_and_none_are_loaded(root):
 
 def test_views_of_test_pictures_load_no_labels_either(root):
     cfg = Config.fromfile(CONFIGS / 'acdc_night.py')
-    with DefaultScope.overwrite_default_scope('mmseg'):
+    with DefaultScope.overwrite_default_scope('mmseg'), trees.log_lines() as lines:
         dataset = read(root, subset='test', test_mode=True, pipeline=cfg.tta_pipeline)
+    assert sum('`LoadAnnotations` is left out' in line for line in lines) == 1
     views = dataset[0]['data_samples']
     assert len(views) == 12 and not any('gt_sem_seg' in view for view in views)
 
@@ -160,6 +161,16 @@ def test_lists_indices_and_lazy_reading(root):
     assert lazy.metainfo['classes'][0] == 'road'
     with pytest.raises(FileNotFoundError, match='ACDC was not found'):
         lazy.full_init()
+
+
+def test_views_of_a_config_look_at_their_label_maps_too(root):
+    cfg = Config.fromfile(CONFIGS / 'acdc_night.py')
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        dataset = read(root, subset='val', test_mode=True, pipeline=cfg.tta_pipeline)
+        assert len(dataset[0]['data_samples']) == 12
+        trees.write_labels(Path(dataset.get_data_info(0)['seg_map_path']), ids=(3, 77))
+        with pytest.raises(LabelMapError, match='77'):
+            dataset[0]
 
 
 # what is refused ----------------------------------------------------------------------------------
@@ -256,6 +267,17 @@ def test_a_listed_picture_that_is_not_there_is_named(root):
         ACDCDataset(data_root=str(root), ann_file='none.txt')
 
 
+def test_a_picture_listed_twice_is_named(root):
+    name = 'night/train/GOPR0351/GOPR0351_frame_000000'
+    (root / 'mine.txt').write_text(
+        f'{name}\nnight/val/GOPR0122/GOPR0122_frame_000001\n{name}_rgb_anon.png\n'
+    )
+    with pytest.raises(
+        ValueError, match=f'mine.txt` names .*more than once .`{name}`.: name each once'
+    ):
+        ACDCDataset(data_root=str(root), ann_file='mine.txt')
+
+
 def test_reference_pictures_are_left_out_of_a_wide_suffix_and_that_is_said_once(root):
     beside = root / 'rgb_anon/night/test/GP020607/GP020607_frame_000000_rgb_ref_anon.png'
     trees.write_picture(beside)
@@ -292,6 +314,7 @@ def test_nothing_but_reference_pictures_is_an_error(root):
         (dict(subset='test'), ['test_mode=True', 'labels']),
         (dict(data_prefix=dict(img_path='rgb_anon')), ['test_mode=True', '`seg_map_path`']),
         (dict(data_prefix=dict(seg_map_path='gt')), ['`img_path`']),
+        (dict(subset='test', test_mode=True, data_prefix=dict(seg_map_path='gt')), ['`img_path`']),
         (dict(missing='ignore'), ['`missing`', '`ignore`']),
         (dict(backend_args=dict(backend='petrel')), ['`backend_args`', '`petrel`']),
     ],

@@ -12,8 +12,8 @@ from PIL import Image
 pytest.importorskip('mmcv.ops')
 pytest.importorskip('mmseg')
 
-from llv.datasets.segmentation.label_maps import LabelMapError  # noqa: E402
 from llv.datasets.transforms.segmentation import CheckLabelMap  # noqa: E402
+from llv.utils.label_maps import LabelMapError  # noqa: E402
 
 
 def results(gt_seg_map, size=(24, 32), **others):

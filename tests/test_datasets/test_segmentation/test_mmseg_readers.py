@@ -19,8 +19,8 @@ from llv.datasets.segmentation import (  # noqa: E402
     DarkZurichDataset,
     NightDrivingDataset,
 )
-from llv.datasets.segmentation.label_maps import LabelMapError  # noqa: E402
 from llv.registry import DATASETS  # noqa: E402
+from llv.utils.label_maps import LabelMapError  # noqa: E402
 
 CONFIGS = Path(__file__).parents[3] / 'configs' / '_base_' / 'datasets'
 trees = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name('trees.py'))))

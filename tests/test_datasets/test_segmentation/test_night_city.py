@@ -14,8 +14,8 @@ pytest.importorskip('mmseg')
 
 from llv.datasets.segmentation import NightCityDataset  # noqa: E402
 from llv.datasets.segmentation import night_city as night_city_module  # noqa: E402
-from llv.datasets.segmentation.label_maps import LabelMapError  # noqa: E402
 from llv.registry import DATASETS  # noqa: E402
+from llv.utils.label_maps import LabelMapError  # noqa: E402
 
 CONFIG = Path(__file__).parents[3] / 'configs' / '_base_' / 'datasets' / 'night_city.py'
 trees = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name('trees.py'))))

@@ -4,12 +4,12 @@ import pytest
 
 from llv.evaluation.segmentation.class_views import (
     CITYSCAPES_CLASSES,
-    CITYSCAPES_LABEL_IDS,
     CLASS_VIEWS,
     get_classes,
     get_views,
     mean_over,
 )
+from llv.utils.label_maps import CITYSCAPES_LABEL_IDS
 
 # RUAS (journal version), segmentation of ACDC at night; its table prints these classes in this order
 PRINTED = (

@@ -131,6 +131,7 @@ def test_only_files_are_written_where_labels_are_missing(tmp_path):
 def test_mistakes_are_told_in_a_sentence():
     for options, message in (
         (dict(absent='none'), '`absent` must be'),
+        (dict(format_only=True), '`format_only` writes label maps: .*`output_dir`'),
         (dict(views='acdc_night'), '`acdc_night` is no class view'),
         (dict(views=dict(all=['a'])), 'must not be named `all`'),
         (dict(classes_to_report='acdc_night'), '`acdc_night` is no class view'),

@@ -1,6 +1,8 @@
 """Distortion of lit pictures, against mmseg's transform given the same draws and a second version on OpenCV."""
 
+import pickle
 from collections import Counter
+from copy import deepcopy
 
 import cv2
 import numpy as np
@@ -224,7 +226,10 @@ def test_a_third_of_the_circle_exchanges_the_channels():
 
 @pytest.mark.parametrize(
     'arguments',
-    [dict(contrast_range=(1.5, 0.5)), dict(saturation_range=(-1, 1)), dict(brightness_delta=-1), dict(hue_delta=-3)],
+    [
+        dict(contrast_range=(1.5, 0.5)), dict(contrast_range=(0.5,)), dict(saturation_range=(-1, 1)),
+        dict(saturation_range=(0.5, 1, 1.5)), dict(brightness_delta=-1), dict(hue_delta=-3),
+    ],
 )  # fmt: skip
 def test_wrong_ranges_are_refused(arguments):
     with pytest.raises(ValueError, match=f'`{next(iter(arguments))}`'):
@@ -293,3 +298,26 @@ def test_a_distortion_adds_no_entry_to_checkpoints():
     with_it = preprocessor(dict(type='llv.Identity'))
     without = EnhancedDataPreprocessor(dict(type='llv.Identity'), dict(BASE))
     assert with_it.state_dict().keys() == without.state_dict().keys()
+
+
+def test_copies_and_pickles_distort_alike():
+    # averaged weights copy the whole model, workers and launchers pickle it
+    wrapper = preprocessor(dict(type='LearnedGain'))
+    wrapper.holding = True
+    wrapper(batch(1), training=True)  # leaves tensors of a graph behind
+    results = []
+    for one in (wrapper, deepcopy(wrapper), pickle.loads(pickle.dumps(wrapper))):
+        torch.manual_seed(5)
+        results.append(one(batch(), training=True)['inputs'])
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+def test_under_autocast_it_works_in_full_precision():
+    wrapper = preprocessor(dict(type='LearnedGain'))
+    outputs = []
+    for enabled in (False, True):
+        torch.manual_seed(6)
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=enabled):
+            outputs.append(wrapper(batch(), training=True)['inputs'])
+    assert outputs[1].dtype == torch.float32
+    torch.testing.assert_close(outputs[0], outputs[1], atol=1e-3, rtol=0)
