@@ -53,7 +53,9 @@ def check_command(command, monkeypatch):
     if tool not in ('train.py', 'test.py'):
         return None
     cfg = read_config(arguments)  # the strategy, the enhancer and the options fit the config
-    assert ('enhancer' in cfg.model.data_preprocessor) == (arguments.enhancer is not None)
+    # configs of searches bring an enhancer with them
+    preprocessor = cfg.model.get('data_preprocessor') or {}
+    assert 'enhancer' in preprocessor or arguments.enhancer is None
     assert all(Path(link.config).is_file() for link in cfg.get('upstream') or [])
     return cfg
 

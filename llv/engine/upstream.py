@@ -50,8 +50,9 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
+from llv.engine.loops.search_result import found_genotype
 from llv.engine.settings import RunOptions, build_runner, stop_workers
-from llv.search.searchable import derive_genotype, searchable_modules
+from llv.search.searchable import searchable_modules
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.config import load_config
 
@@ -154,6 +155,8 @@ def _plan_link(
         raise ValueError(
             f'`{place}.into` must be one place for `take={entry["take"]!r}`, but got {into}; give each its own entry.'
         )
+    if not into:
+        raise ValueError(f'`{place}.into` is empty; name the place of the result in the config.')
     for path in into:
         _parent(cfg, path, place)
     name = str(entry['config'])
@@ -304,14 +307,14 @@ def _publish(runner: Runner, link: _Link, folder: Path) -> None:
 
 
 def _genotype(runner: Runner, link: _Link) -> dict:
-    """What was searched in a model."""
+    """What was searched in a model, with the size of the derived network."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if not searchable_modules(model):
         raise ValueError(
             f"The model of the upstream run `{link.name}` has no searchable module, so `take='genotype'` does not "
             'apply; name a search.'
         )
-    return derive_genotype(model)
+    return found_genotype(runner)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from llv.search.genotype_file import load_genotype
+from llv.search.operations import check_operation
 from llv.search.spaces import CELL_EDGES, SPACES
 
 from .curves import COLOURS
@@ -161,6 +162,8 @@ def _cell_edges(genotype: Any) -> Mapping[str, str]:
             raise ValueError(
                 f'A cell has seven edges ({", ".join(CELL_EDGES)}), but got {list(genotype)!r}.'
             )
+        for name in genotype:
+            check_operation(name)
         return dict(zip(CELL_EDGES, genotype, strict=True))
     document = load_genotype(genotype)
     if set(document.get('edges', ())) != set(CELL_EDGES):

@@ -166,6 +166,8 @@ def test_genotype_is_put_where_it_belongs(configs):
     parts = model.scene_genotype['parts']
     assert set(parts) == {'scene', 'task'} and parts['task']['module'] == 'toy_edge'
     assert parts['scene']['edges']['a'] in LOW_LEVEL.candidates
+    # with the size of what was derived
+    assert model.scene_genotype['macs'] > 0 and model.scene_genotype['search']['iterations'] == 2
     # taken from the file the second time
     assert run_upstreams(cfg, RunOptions()).model == model
     toy_search.ToySupernet(parts['scene'], parts['task'])
@@ -174,6 +176,9 @@ def test_genotype_is_put_where_it_belongs(configs):
     (configs / 'plain.py').write_text(toy.config(workers=0, extra=SHORT))
     cfg.upstream = [plain]
     with pytest.raises(ValueError, match='`.*plain.py` has no searchable module'):
+        run_upstreams(cfg, RunOptions())
+    cfg.upstream = [dict(plain, into=[])]
+    with pytest.raises(ValueError, match=r'`upstream\[0\].into` is empty'):
         run_upstreams(cfg, RunOptions())
 
 

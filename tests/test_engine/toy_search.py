@@ -5,6 +5,7 @@ import textwrap
 import search_golden
 import torch
 import toy_training  # noqa: F401 - registers data and hooks
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, HOOKS, MODELS
@@ -56,6 +57,31 @@ class ToySupernet(BaseModel):
 
     def init_weights(self):
         """None: α and weights are those of the constructor."""
+
+
+@MODELS.register_module()
+class OddSupernet(ToySupernet):
+    """Has a weight that only the second process uses."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.odd = nn.Parameter(torch.ones(2))
+
+    def forward(self, inputs, mode='tensor'):
+        found = super().forward(inputs, mode)
+        if mode == 'loss' and get_rank() == 1:
+            found['loss_task'] = found['loss_task'] + self.odd.square().sum()
+        return found
+
+
+@MODELS.register_module()
+class PairedSupernet(ToySupernet):
+    """Runs on nothing without its samples, as detectors of two stages do."""
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode == 'tensor':
+            raise AttributeError("'NoneType' object has no attribute 'metainfo'")
+        return super().forward(inputs, mode)
 
 
 @MODELS.register_module()

@@ -5,7 +5,8 @@ from matplotlib.patches import FancyArrowPatch
 
 from llv.search.genotype_file import make_genotype
 from llv.search.spaces import HIGH_LEVEL, LOW_LEVEL, SearchSpace
-from llv.visualization.genotypes import plot_cell, plot_choices, short_name
+from llv.visualization import plot_cell, plot_choices
+from llv.visualization.genotypes import short_name
 
 
 def test_short_names_are_those_of_table_i():
@@ -35,6 +36,8 @@ def test_seven_names_are_a_cell():
     assert texts.count('3-C') == 7
     with pytest.raises(ValueError, match='A cell has seven edges'):
         plot_cell(['conv_3x3'] * 6)
+    with pytest.raises(ValueError, match='no operation `conv3x3`; did you mean `conv_3x3`'):
+        plot_cell(['conv3x3'] * 7)
     with pytest.raises(ValueError, match='draw others with `plot_choices`'):
         plot_cell('ruas-darkface')
 

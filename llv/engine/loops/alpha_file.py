@@ -55,6 +55,12 @@ def read_alpha(path: str | PathLike, model: nn.Module) -> dict[str, torch.Tensor
                     f'`{path}` is of another supernet: `{place}` has `{key}={parts[place][key]!r}` there and '
                     f'{wanted!r} in the model; give the file of a search of this model.'
                 )
+        shape, wanted = parts[place]['alpha'].shape, modules[place].architecture.arch_alpha.shape
+        if shape != wanted:  # a space that changed under its name
+            raise ValueError(
+                f'`{path}` is of another supernet: `{place}` has α of the shape {tuple(shape)} there and '
+                f'{tuple(wanted)} in the model; give the file of a search of this model.'
+            )
     return {place: parts[place]['alpha'] for place in modules}
 
 

@@ -7,31 +7,32 @@ streams are shuffled.
 
 from __future__ import annotations
 
-import copy
-import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.dist import get_rank
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor, nn
 
 from llv.engine.hooks import EnhancerLossHook
-from llv.engine.hypergradient import average_gradients, hypergradient
+from llv.engine.hypergradient import hypergradient
 from llv.engine.passes import only_trainable, undisturbed
 from llv.registry import LOOPS
-from llv.search.derivation import candidate_costs, expected_cost
-from llv.search.searchable import searchable_modules
 
 from .alpha_file import load_alpha, read_alpha
-from .search_levels import Level, divide
+from .genotype_watch import GenotypeWatch, mean_entropies
+from .search_cost import LevelCost
+from .search_levels import Level, divide, left_out
 from .search_losses import EnhancedLosses, losses_of
-from .search_optimizers import build_optimizers, virtual_step
-from .search_result import forward_of, picture_size
+from .search_optimizers import (
+    build_optimizers,
+    check_step_size,
+    step_by_mean,
+    step_size_at,
+    virtual_step,
+)
 from .streams import Stream, endless_loader
 
 _STRATEGIES = ('cooperative', 'global', 'independent')
@@ -62,8 +63,8 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
 
     ``optim_wrapper`` of the config is that of ω, of both levels; what differs between them goes into its
     ``paramwise_cfg``. Schedulers hold for it alone. The virtual step takes its momentum (of SGD), and the learning rate
-    and weight decay of its first group unless told otherwise. Under ``--amp`` passes run in bfloat16, but those whose
-    small difference is the second-order term, in float32.
+    and weight decay that it has for the first weight of the level, unless told otherwise. Under ``--amp`` passes run in
+    bfloat16, but those whose small difference is the second-order term, in float32.
 
     The extra passes leave no trace: with the same α, ω goes the way of plain training to the bit, also through batch
     normalisation and dropout. A resumed search ends with the α of one that was never interrupted. In several processes
@@ -71,11 +72,12 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
 
     Args:
         runner: Given by the runner.
-        dataloader: The training stream; given by the runner. Shuffled and without end whatever its sampler is.
+        dataloader: The training stream; given by the runner. Shuffled and without end also where mmengine's sampler is
+            told otherwise.
         max_iters: Training batches of the level that moves in each iteration.
         valid_dataloader: The stream that α is judged on, as ``train_dataloader``; other pictures than those.
         strategy: ``cooperative``, ``global`` or ``independent``.
-        scene: Places of the scene module in the model. None: the enhancer in the preprocessor; in
+        scene: Places of the scene module in the model. None: the enhancer in the preprocessor, if it can be trained; in
             ``llv.EnhancementModel`` the scene module of RUAS, or the enhancer that has no task module.
         task: Places of the task module; ``rest`` is everything else. Other parameters stay as they are.
         scene_losses: Regular expression for the names of the scene losses in the model's loss dict.
@@ -84,10 +86,12 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
         hvp_loss: Loss of the finite difference: ``train``, as the formula has it, or ``validation``, as released.
         exact: Second derivatives by autograd; see :func:`llv.engine.hypergradient.hypergradient`.
         radius: R · ‖v‖ of the finite difference.
-        step_size: ξ. None: the learning rate of ω; a pair: from the first to the second along a cosine.
-        virtual_weight_decay: κ of the virtual step. None: that of the optimizer of ω.
+        step_size: ξ. None: the learning rate of ω; a pair: from the first to the second along a cosine. In the released
+            code it falls from 0.005 to 0.001, while the rate of ω stays at 0.005.
+        virtual_weight_decay: κ of the virtual step. None: that of the optimizer of ω. In the released code it is 3e-4,
+            while ω has none.
         arch_optimizer: Optimizer of α.
-        scene_steps: Steps of the scene level in an iteration.
+        scene_steps: Steps of the scene level, or of the one level of ``global``, in an iteration.
         task_steps: Steps of the task level in an iteration in which it moves.
         task_interval: Every how many iterations the task level moves, beginning with the first. A level that is alone
             moves always.
@@ -100,8 +104,8 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
         val_begin, val_interval: As :class:`mmengine.runner.IterBasedTrainLoop`, for the usual validation.
 
     Raises:
-        ValueError: An argument is out of its range, there is nothing to search, a stream is empty, or the optimizer is
-            one that does not fit; before anything is trained.
+        ValueError: An argument is out of its range, there is nothing to search, a stream is empty, the optimizer is one
+            that does not fit, or the model cannot be measured for `cost_weight`; before anything is trained.
     """
 
     def __init__(
@@ -145,6 +149,8 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
         _check_least(1, scene_steps=scene_steps, task_steps=task_steps)
         _check_least(1, task_interval=task_interval, check_interval=check_interval)
         _check_least(1, stop_after=1 if stop_after is None else stop_after)
+        _check_least(0, virtual_weight_decay=virtual_weight_decay or 0)
+        check_step_size(step_size)
         if not radius > 0:
             raise ValueError(f'`radius` must be above 0, but got {radius}.')
         if strategy == 'independent':
@@ -194,9 +200,9 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
         self.scene_iters = scene_iters
         self.alpha_from = alpha_from
         self.check_interval = check_interval
-        self.stop_after = stop_after
         self.cost_weight = cost_weight
-        self._costs: dict[str, Tensor] = {}
+        self._cost: LevelCost | None = None
+        self._watch = GenotypeWatch(runner, self.model, stop_after)
         self._planned_iters = self._max_iters
 
     def run(self) -> nn.Module:
@@ -204,18 +210,19 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
         if self.alpha_from is not None and self._iter == 0:
             load_alpha(self.alpha_from, self.model)
         if self.cost_weight:
-            on_cpu = copy.deepcopy(self.model).cpu()
-            size = picture_size(self.dataloader.dataset)
-            self._costs = candidate_costs(on_cpu, size, forward=forward_of(on_cpu))
+            self._cost = LevelCost(self.model, self.dataloader.dataset)
         for level in self.levels:
             self.runner.logger.info(
                 f'Level {level.name}: {sum(p.numel() for p in level.alpha)} architecture weights, '
                 f'{sum(p.numel() for p in level.omega)} other weights.'
             )
-        if self._iter == 0:  # an earlier run of this process may have left them
-            for name in ('search_genotype', 'search_stable'):
-                self.runner.message_hub.pop_info(name)
-        self.stop_training = self._is_stable()
+        for place in left_out(self.model, self.levels):
+            self.runner.logger.warning(
+                f'No level moves the architecture weights of {place}; its genotype will be that of the start.'
+            )
+        if self._iter == 0:
+            self._watch.forget()
+        self.stop_training = self._watch.settled
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         drawn = sum(self._pairs(iteration) for iteration in range(self._iter))
@@ -250,7 +257,7 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
         for level, steps in self._due(iteration):
             for step in range(steps):
                 logs.update(self._move(level, *pairs[step], step))
-        logs.update(self._entropies())
+        logs.update(mean_entropies(self.model))
         if (iteration + 1) % self.check_interval == 0:
             self._check_genotype()
         self.runner.call_hook(
@@ -298,7 +305,7 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
 
         def judged() -> Tensor:
             loss = run(valid, level.validation, 1)
-            return loss + self.cost_weight * self._cost(level) if self.cost_weight else loss
+            return loss + self.cost_weight * self._cost(level) if self._cost else loss
 
         def run(batch: Any, parts: dict[str, float], number: int, precise: bool = False) -> Tensor:
             with undisturbed(self.model, seed, *place, number):
@@ -307,6 +314,9 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
         objective = dict.fromkeys(level.objective, 1.0)
         perturbed = objective if self.hvp_loss == 'train' else level.validation
         virtual = virtual_step(self.runner.optim_wrapper['weights'], level.omega)
+        virtual['step_size'] = step_size_at(
+            self.step_size, virtual['step_size'], self._iter / self._planned_iters
+        )
         if self.virtual_weight_decay is not None:
             virtual['weight_decay'] = self.virtual_weight_decay
         with only_trainable(self.model, (*level.alpha, *level.omega)):
@@ -315,7 +325,7 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
                 level.omega,
                 lambda: run(train, objective, 0),
                 judged,
-                **{**virtual, 'step_size': self._step_size(virtual['step_size'])},
+                **virtual,
                 # in half precision the weights themselves are rounded by more than they are moved
                 perturbed_loss=lambda: run(train, perturbed, 0, precise=True),
                 order=self.order,
@@ -329,16 +339,6 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
             )
         self._step('arch', level.alpha, found.total)
         return found.validation_loss
-
-    def _cost(self, level: Level) -> Tensor:
-        """Expected multiply-accumulates of a level, 1 for the largest candidate on each edge."""
-        alpha = {id(parameter) for parameter in level.alpha}
-        expected, largest = 0.0, 0.0
-        for place, module in searchable_modules(self.model).items():
-            if id(module.architecture.arch_alpha) in alpha:
-                expected = expected + expected_cost(module.architecture, self._costs[place])
-                largest += self._costs[place].max(dim=1).values.sum().item()
-        return expected / largest
 
     def _parts(
         self, batch: Any, parts: Sequence[str], factors: dict[str, float], precise: bool = False
@@ -358,68 +358,21 @@ class CooperativeSearchLoop(IterBasedTrainLoop):
     def _step(
         self, optimizer: str, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
     ) -> None:
-        """Step by the mean of all processes; what no process has a gradient of stays as it is."""
-        used = torch.tensor([gradient is not None for gradient in gradients], dtype=torch.int32)
-        filled = [
-            torch.zeros_like(parameter) if gradient is None else gradient
-            for parameter, gradient in zip(parameters, gradients, strict=True)
-        ]
-        if get_world_size() > 1:
-            used = used.to(filled[0].device)
-            all_reduce(used, 'max')
-        means = average_gradients(filled)
-        for parameter, gradient, counts in zip(parameters, means, used.tolist(), strict=True):
-            parameter.grad = gradient if counts else None
-        wrapper = self.runner.optim_wrapper[optimizer]
-        # past the loss scaling of AMP wrappers, through which these gradients did not go
-        OptimWrapper.step(wrapper)
-        wrapper.optimizer.zero_grad()
-
-    def _step_size(self, learning_rate: float) -> float:
-        if self.step_size is None:
-            return learning_rate
-        if isinstance(self.step_size, (int, float)):
-            return float(self.step_size)
-        first, last = self.step_size
-        share = self._iter / self._planned_iters
-        return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
-
-    def _entropies(self) -> dict[str, float]:
-        """Mean entropy of the edges of each searchable module."""
-        return {
-            f'entropy/{place}': sum(values) / len(values)
-            for place, module in searchable_modules(self.model).items()
-            if (values := list(module.architecture.entropies().values()))
-        }
+        """Step of the optimizer ``weights`` or ``arch``."""
+        step_by_mean(self.runner.optim_wrapper[optimizer], parameters, gradients)
 
     def _check_genotype(self) -> None:
         """Log the genotype, and stop where it has not changed for long."""
-        hub = self.runner.message_hub  # travels in checkpoints
-        found = {
-            place: module.architecture.derive()
-            for place, module in searchable_modules(self.model).items()
-        }
-        for place, edges in found.items():
-            chosen = ', '.join(f'{edge} {candidate}' for edge, candidate in edges.items())
-            self.runner.logger.info(f'Genotype of {place}: {chosen}')
-        text = json.dumps(found)
-        same = text == hub.runtime_info.get('search_genotype')
         # until its turn the task module of an independent search does not change
-        waiting = self.strategy == 'independent' and self._iter < self.scene_iters
-        stable = hub.runtime_info.get('search_stable', 0) + 1 if same and not waiting else 0
-        hub.update_info('search_genotype', text)
-        hub.update_info('search_stable', stable)
-        if self._is_stable() and self._iter + 1 < self._max_iters:
+        last_moves = self._due(self._iter)[-1][0] is self.levels[-1]
+        self._watch.check(counts=self.strategy != 'independent' or last_moves)
+        if self._watch.settled and self._iter + 1 < self._max_iters:
             self.runner.logger.info(
-                f'The genotype has not changed for {stable} checks; the search ends.'
+                f'The genotype has not changed for {self._watch.unchanged} checks; the search ends.'
             )
             self.stop_training = True
             # hooks save and log after the last iteration, which is this one
             self._max_iters = self._iter + 1
-
-    def _is_stable(self) -> bool:
-        stable = self.runner.message_hub.runtime_info.get('search_stable', 0)
-        return self.stop_after is not None and stable >= self.stop_after
 
 
 def _check_least(least: float, **values: float) -> None:

@@ -86,7 +86,9 @@ def divide(
             "(for RUAS `scene_genotype='search'`), or train with another loop."
         )
     places = scene_place(model) if scene is None else _listed(scene)
-    for name, given in (('scene', places), ('task', _listed(task))):
+    # an enhancer without parameters is no scene module, but a place that was named must have some
+    named = () if scene is None else places
+    for name, given in (('scene', named), ('task', _listed(task))):
         for place in given:
             if place != REST:
                 _check(model, name, place)
@@ -95,6 +97,12 @@ def divide(
     others = None if task == REST else _listed(task)
     task_alpha = [p for p in arch_parameters(model, others) if id(p) not in taken]
     task_omega = [p for p in weight_parameters(model, others) if id(p) not in taken]
+    if not alpha and not task_alpha:
+        searched = ', '.join(f'`{place}`' for place in searchable_modules(model))
+        raise ValueError(
+            f'What is searched in the model ({searched}) is frozen or at none of the places of `scene` and `task`; '
+            'correct the places, or let it be trained.'
+        )
     if strategy == 'global':
         both = ('scene',) * bool(alpha or omega) + ('task',) * bool(task_alpha or task_omega)
         factors = dict.fromkeys(both, 1.0)
@@ -106,6 +114,16 @@ def divide(
         Level('task', task_alpha, task_omega, ('task',), dict(task=1.0)),
     ]
     return [level for level in levels if level]
+
+
+def left_out(model: nn.Module, levels: Sequence[Level]) -> list[str]:
+    """Places of searchable modules whose α no level moves."""
+    moved = {id(parameter) for level in levels for parameter in level.alpha}
+    return [
+        place
+        for place, module in searchable_modules(model).items()
+        if not all(id(parameter) in moved for parameter in module.arch_parameters())
+    ]
 
 
 def _listed(places: str | Sequence[str]) -> tuple[str, ...]:

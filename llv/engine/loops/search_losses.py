@@ -32,11 +32,19 @@ class ModelLosses:
     Args:
         model: An mmengine model; its ``forward(mode='loss')`` gives the entries, those with "loss" in their name count.
         pattern: Regular expression that is found in the names of scene losses. None: all are task losses.
+
+    Raises:
+        ValueError: The pattern is no regular expression; when called, the model has no loss of a part.
     """
 
     def __init__(self, model: BaseModel, pattern: str | None = None) -> None:
         self.model = model
-        self.pattern = None if pattern is None else re.compile(pattern)
+        try:
+            self.pattern = None if pattern is None else re.compile(pattern)
+        except re.error as error:
+            raise ValueError(
+                f'`scene_losses` must be a regular expression, but got {pattern!r} ({error}).'
+            ) from None
 
     def __call__(self, batch: Any, parts: Collection[str]) -> Parts:
         """The losses of a batch.
@@ -102,6 +110,12 @@ class EnhancementLosses:
 
     With the noise removal of RUAS the task loss is that of the noise removal, behind a scene module that is *not*
     detached: in a search, unlike in training, it reaches the scene module too.
+
+    Args:
+        model: An enhancer by itself.
+
+    Raises:
+        ValueError: When called for a task loss that the enhancer does not have.
     """
 
     def __init__(self, model: EnhancementModel) -> None:
@@ -123,6 +137,10 @@ class EnhancementLosses:
     def _losses(self, images: Tensor, references: Tensor | None, parts: Collection[str]) -> Parts:
         enhancer = self.model.enhancer
         if not self.with_task:
+            if 'task' in parts:
+                raise ValueError(
+                    f'`{type(enhancer).__name__}` by itself has a scene loss alone; leave `scene` and `task` out.'
+                )
             return dict(scene=enhancer.loss(enhancer(images), images, references))
         illumination = enhancer.maps_at(images, enhancer.estimate_scale)['illumination']
         losses: Parts = {}

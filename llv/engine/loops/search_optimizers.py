@@ -1,16 +1,20 @@
-"""The two optimizers of a search, and the virtual step that follows one of them."""
+"""The two optimizers of a search, their steps, and the virtual step that follows one of them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
+
+from llv.engine.hypergradient import average_gradients
 
 from .search_levels import Level
 
@@ -60,12 +64,72 @@ def build_optimizers(
 def virtual_step(wrapper: OptimWrapper, omega: Sequence[nn.Parameter]) -> dict[str, Any]:
     """Arguments of :func:`llv.engine.hypergradient.hypergradient` that describe a step of an optimizer.
 
-    Momentum is that of SGD; a step of any other optimizer is taken to be a plain gradient step.
+    Momentum is that of SGD; a step of any other optimizer is taken to be a plain gradient step. Learning rate and decay
+    are those of the first of `omega`, which may differ between the levels of a search.
     """
     optimizer = wrapper.optimizer
-    group = optimizer.param_groups[0]
+    first = {id(parameter) for parameter in omega[:1]}
+    groups = optimizer.param_groups
+    group = next((g for g in groups if first & {id(p) for p in g['params']}), groups[0])
     step = dict(step_size=group['lr'], weight_decay=group.get('weight_decay', 0.0))
     if isinstance(optimizer, torch.optim.SGD) and group['momentum']:
         buffers = [optimizer.state.get(p, {}).get('momentum_buffer') for p in omega]
         step.update(momentum=group['momentum'], momentum_buffers=buffers)
     return step
+
+
+def step_by_mean(
+    wrapper: OptimWrapper, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
+) -> None:
+    """Step by the mean gradients of all processes; what no process has a gradient of stays as it is.
+
+    Args:
+        wrapper: Its other parameters have no gradients and stay as they are.
+        parameters: What is moved.
+        gradients: Of each parameter, in this process; None where the loss does not depend on it.
+    """
+    used = torch.tensor([gradient is not None for gradient in gradients], dtype=torch.int32)
+    filled = [
+        torch.zeros_like(parameter) if gradient is None else gradient
+        for parameter, gradient in zip(parameters, gradients, strict=True)
+    ]
+    if get_world_size() > 1:
+        used = used.to(filled[0].device)
+        all_reduce(used, 'max')
+    means = average_gradients(filled)
+    for parameter, gradient, counts in zip(parameters, means, used.tolist(), strict=True):
+        parameter.grad = gradient if counts else None
+    if type(wrapper).step is OptimWrapper.step:
+        wrapper.step()  # of the instance, where schedulers count
+    else:  # past the loss scaling of AMP wrappers, through which these gradients did not go
+        OptimWrapper.step(wrapper)
+    wrapper.optimizer.zero_grad()
+
+
+def check_step_size(step_size: float | Sequence[float] | None) -> None:
+    """Raise a ValueError unless it is a number from 0, two of them, or None."""
+    values = step_size if isinstance(step_size, (list, tuple)) else (step_size,) * 2
+    if step_size is not None and not (
+        len(values) == 2 and all(isinstance(v, (int, float)) and v >= 0 for v in values)
+    ):
+        raise ValueError(
+            f'`step_size` must be a number from 0, a pair of them or None, but got {step_size!r}.'
+        )
+
+
+def step_size_at(
+    step_size: float | Sequence[float] | None, learning_rate: float, share: float
+) -> float:
+    """ξ of the virtual step.
+
+    Args:
+        step_size: A constant; a pair: from the first to the second along a cosine; None: the learning rate.
+        learning_rate: That of ω.
+        share: How much of the search is over, 0..1.
+    """
+    if step_size is None:
+        return learning_rate
+    if isinstance(step_size, (int, float)):
+        return float(step_size)
+    first, last = step_size
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2

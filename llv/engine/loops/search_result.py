@@ -12,7 +12,8 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Dataset
 
 from llv.models.data_preprocessors import EnhancedDataPreprocessor
@@ -34,30 +35,49 @@ def write_result(runner: Runner) -> Path | None:
     """
     if not is_main_process():
         return None
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    loop = runner.train_loop
-    facts: dict[str, Any] = dict(
-        search=dict(
+    file = Path(runner.work_dir, 'genotype.json')
+    write_genotype(file, found_genotype(runner))
+    save_alpha(file.with_name('alpha.pth'), _inner(runner))
+    return file
+
+
+def found_genotype(runner: Runner) -> dict[str, Any]:
+    """The genotype of all that is searched in a trained model, with its size and with the settings of the search.
+
+    Args:
+        runner: Of a search, or of another training of a supernet, of which no settings are told.
+
+    Raises:
+        ValueError: The model has no searchable module.
+    """
+    model, loop = _inner(runner), runner.train_loop
+    facts: dict[str, Any] = dict(search={})
+    if hasattr(loop, 'strategy'):
+        facts['search'] = dict(
             strategy=loop.strategy,
             order=loop.order,
             iterations=loop.iter,
             seed=runner.seed,
             config=Path(runner.cfg.filename or '').name,
         )
-    )
-    size = picture_size(loop.dataloader.dataset)
     try:
-        on_cpu = copy.deepcopy(model).cpu()
-        facts.update(derived_complexity(on_cpu, size, forward=forward_of(on_cpu)))
+        measured, size = measurable(model), picture_size(loop.dataloader.dataset)
+        facts.update(derived_complexity(measured, size, forward=forward_of(measured)))
         facts['search']['size'] = list(size)
     except Exception as error:  # noqa: BLE001 - of any model; the genotype is worth more than its size
         print_log(
             f'The derived network could not be measured ({error}).', 'current', logging.WARNING
         )
-    file = Path(runner.work_dir, 'genotype.json')
-    write_genotype(file, derive_genotype(model, **facts))
-    save_alpha(file.with_name('alpha.pth'), model)
-    return file
+    return derive_genotype(model, **facts)
+
+
+def measurable(model: nn.Module) -> nn.Module:
+    """A copy on the CPU that takes a single picture: batch normalisation in training refuses maps of one pixel."""
+    copied = copy.deepcopy(model).cpu()
+    for module in copied.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
+    return copied
 
 
 def forward_of(model: BaseModel) -> Callable[[Tensor], Any]:
@@ -75,3 +95,7 @@ def forward_of(model: BaseModel) -> Callable[[Tensor], Any]:
 def picture_size(dataset: Dataset) -> Sequence[int]:
     """Height and width of the first picture of a data set, behind its pipeline."""
     return tuple(dataset[0]['inputs'].shape[-2:])
+
+
+def _inner(runner: Runner) -> nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

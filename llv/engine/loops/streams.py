@@ -15,7 +15,8 @@ def endless_loader(runner: Runner, config: dict, what: str, seed: int) -> DataLo
 
     Args:
         runner: Builds it.
-        config: As ``train_dataloader``. A sampler that ends is replaced by an endless one.
+        config: As ``train_dataloader``. Samplers of mmengine give way to the endless one that shuffles; others are
+            kept.
         what: The argument that names it, for errors.
         seed: Of order and random transforms.
 
@@ -26,7 +27,7 @@ def endless_loader(runner: Runner, config: dict, what: str, seed: int) -> DataLo
     sampler = dict(config.get('sampler') or dict(type='DefaultSampler'))
     if sampler.get('type') == 'llv.SeededSampler':
         sampler = dict(sampler['sampler'])
-    if sampler.get('type') in ('DefaultSampler', 'mmengine.DefaultSampler'):
+    if str(sampler.get('type')).removeprefix('mmengine.') in ('DefaultSampler', 'InfiniteSampler'):
         sampler = dict(type='InfiniteSampler', shuffle=True)
     config['sampler'] = dict(type='llv.SeededSampler', seed=seed, sampler=sampler)
     loader = runner.build_dataloader(config, seed=seed)

@@ -33,6 +33,16 @@ def local_maximum(images: Tensor) -> Tensor:
     return torch.maximum(rows[..., :-1], rows[..., 1:])
 
 
+def rectified(u: Tensor, images: Tensor) -> Tensor:
+    """The warm start max_Ω(u) - γ (u - y) of the next stage, γ = 0.5.
+
+    Args:
+        u: What the last stage made of the pictures, (N, C, H, W), not negative.
+        images: The pictures y, of the same shape.
+    """
+    return local_maximum(u) - _RECTIFICATION * (u - images)
+
+
 class SceneModule(Searchable, nn.Module):
     """Estimate the illumination t stage by stage and divide by it: u = clip(y / t, 0, 1).
 
@@ -112,4 +122,4 @@ class SceneModule(Searchable, nn.Module):
             return start
         if self.warm_start == 'update':
             return u
-        return local_maximum(u) - _RECTIFICATION * (u - images)
+        return rectified(u, images)

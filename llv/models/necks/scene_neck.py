@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from llv.models.enhancers.distillation_cell import DistillationCell
-from llv.models.enhancers.scene_module import local_maximum
+from llv.models.enhancers.scene_module import local_maximum, rectified
 from llv.registry import MODELS
 from llv.search.architecture import Architecture
 from llv.search.searchable import Searchable
@@ -19,8 +19,6 @@ from llv.search.spaces import CELL_EDGES, LOW_LEVEL
 
 from .maps import check_maps
 from .wrapping_neck import WrappingNeck, chosen_levels
-
-_RECTIFICATION = 0.5  # γ of the warm start
 
 
 @MODELS.register_module()
@@ -62,8 +60,8 @@ class SceneNeck(Searchable, WrappingNeck):
         warm_start: ``rectified`` is the first of the two starts above, ``update`` the second.
 
     Raises:
-        ValueError: `levels` names a map that is not there, `warm_start` is none of the two, or the genotype is
-            not one of a scene module.
+        ValueError: `levels` names a map that is not there, `warm_start` is none of the two, `stages` or `t_min` is
+            out of its range, or the genotype is not one of a scene module.
     """
 
     genotype_module = 'scene_module'
@@ -85,6 +83,10 @@ class SceneNeck(Searchable, WrappingNeck):
             raise ValueError(
                 f'`warm_start` must be one of rectified, update, but got {warm_start!r}.'
             )
+        if stages < 1:
+            raise ValueError(f'`stages` must be at least 1, but got {stages}.')
+        if not 0 < t_min < 1:
+            raise ValueError(f'`t_min` must lie between 0 and 1, but got {t_min}.')
         chosen = chosen_levels(levels, len(in_channels))
         self.t_min, self.warm_start = t_min, warm_start
         self.settle_genotype(genotype, LOW_LEVEL, CELL_EDGES)
@@ -115,11 +117,10 @@ class SceneNeck(Searchable, WrappingNeck):
             t = cell(start).float().sigmoid().clamp_min(self.t_min)
             u = (y / t).clamp(-1, 1)
             if stage < len(cells):
-                start = self._next_start(u.abs(), y.abs())
+                start = u.abs()
+                if self.warm_start == 'rectified':
+                    start = rectified(start, y.abs())
         return (u * size).to(maps.dtype)
-
-    def _next_start(self, u: Tensor, y: Tensor) -> Tensor:
-        return u if self.warm_start == 'update' else local_maximum(u) - _RECTIFICATION * (u - y)
 
 
 def _cell(channels: int, width: int | None, made_of: Sequence[str] | Architecture) -> nn.Module:

@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 import signal
@@ -7,8 +8,13 @@ import pytest
 import search_golden
 import torch
 import toy_search
+from mmengine.optim import OptimWrapper
+from torch import nn
 
+from llv.engine.hypergradient import hypergradient
+from llv.engine.loops import cooperative_search_loop
 from llv.engine.loops.cooperative_search_loop import CooperativeSearchLoop
+from llv.engine.loops.search_optimizers import step_size_at, virtual_step
 from llv.search.searchable import arch_parameters, weight_parameters
 
 REST = "train_cfg.update(arch_optimizer=dict(type='SGD', lr=0.0))\n"
@@ -141,7 +147,8 @@ def test_killed_searches_resume_to_equal_weights(tmp_path, run_tool, search):
 
 def test_two_processes_have_equal_alpha(tmp_path, run_tool):
     file = tmp_path / 'search.py'
-    file.write_text(toy_search.config("custom_hooks = [dict(type='SaveRankHook')]\n", iters=4))
+    extra = "custom_hooks = [dict(type='SaveRankHook')]\nmodel.update(type='OddSupernet')\n"
+    file.write_text(toy_search.config(extra, iters=4))
     process = run_tool(
         '--nproc_per_node=2', '--master_port=0', '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0',
         'tools/search.py', file, '--launcher', 'pytorch', '--work-dir', tmp_path / 'run', torchrun=True,
@@ -155,6 +162,7 @@ def test_two_processes_have_equal_alpha(tmp_path, run_tool):
     shared = [name for name in first if 'norm.running' not in name]
     assert any('arch_' in name for name in shared)
     assert all(torch.equal(first[name], second[name]) for name in shared)
+    assert first['odd'].max() < 1  # moved in both by what one of them found
     # they saw other pictures
     assert not torch.equal(first['norm.running_mean'], second['norm.running_mean'])
     assert json.loads((tmp_path / 'run' / 'genotype.json').read_text())['llv_genotype'] == 1
@@ -196,18 +204,6 @@ def test_a_cost_draws_to_small_operations(search):
     assert runner.model.task.derive()['edges'] == dict(a='skip_connect')
 
 
-def test_virtual_steps_follow_their_rate(search):
-    loop = search(iters=4, step_size=(0.005, 0.001)).train_loop
-    found = []
-    for loop._iter in (0, 2, 4):
-        found.append(loop._step_size(0.05))
-    assert found == pytest.approx([0.005, 0.003, 0.001])
-    loop.step_size = None
-    assert loop._step_size(0.05) == 0.05
-    loop.step_size = 0.01
-    assert loop._step_size(0.05) == 0.01
-
-
 def test_schedules_are_those_of_the_weights(search):
     runner = search(iters=3)
     assert runner.optim_wrapper['weights'].param_groups[0]['lr'] != 0.025
@@ -217,11 +213,92 @@ def test_schedules_are_those_of_the_weights(search):
     assert {id(p) for p in held} == omega
 
 
+@pytest.mark.parametrize('share, wanted', [(0, 0.005), (0.5, 0.003), (1, 0.001)])
+def test_virtual_steps_follow_their_rate(share, wanted):
+    assert step_size_at((0.005, 0.001), 0.05, share) == pytest.approx(wanted)
+    assert step_size_at(None, 0.05, share) == 0.05
+    assert step_size_at(0.01, 0.05, share) == 0.01
+
+
+def test_rates_of_the_virtual_step_reach_it(search, monkeypatch):
+    seen = []
+
+    def watched(*args, **settings):
+        seen.append((settings['step_size'], settings['weight_decay'], settings['momentum']))
+        return hypergradient(*args, **settings)
+
+    monkeypatch.setattr(cooperative_search_loop, 'hypergradient', watched)
+    search(iters=2, task_interval=1, step_size=(0.4, 0.2), virtual_weight_decay=0.3)
+    assert seen == [(pytest.approx(rate), 0.3, 0.9) for rate in (0.4, 0.4, 0.3, 0.3)]
+    seen.clear()
+    rates = "optim_wrapper.update(paramwise_cfg=dict(custom_keys={'scene': dict(lr_mult=0.5)}))\n"
+    search(rates + 'param_scheduler = None\n', iters=1)  # of each level its own
+    assert seen == [(pytest.approx(rate), 1e-3, 0.9) for rate in (0.025, 0.05)]
+
+
+def test_the_virtual_step_goes_where_the_optimizer_goes():
+    torch.manual_seed(0)
+    levels = [nn.Linear(3, 3).double() for _ in range(2)]
+    scale = nn.Parameter(torch.ones(3).double())
+    optimizer = torch.optim.SGD(
+        [dict(params=level.parameters(), **options) for level, options in zip(
+            levels, (dict(lr=0.3, weight_decay=0.2), dict()), strict=True
+        )],
+        lr=0.1, momentum=0.9, weight_decay=0.05,
+    )  # fmt: skip
+    x = torch.rand(4, 3).double()
+
+    def loss():
+        return levels[1]((levels[0](x) * scale).sin()).square().sum()
+
+    def step(omega):
+        for parameter, gradient in zip(omega, torch.autograd.grad(loss(), omega), strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        optimizer.zero_grad()
+
+    for level in levels * 2:
+        omega, virtual = list(level.parameters()), []
+
+        def judged(omega=omega, virtual=virtual):
+            virtual.extend(w.detach().clone() for w in omega)
+            return loss()
+
+        hypergradient([scale], omega, loss, judged, **virtual_step(OptimWrapper(optimizer), omega))
+        step(omega)
+        for found, wanted in zip(virtual, omega, strict=True):
+            torch.testing.assert_close(found, wanted.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_streams_are_shuffled_whatever_their_samplers_say(search):
+    loop = search(
+        "train_dataloader.update(sampler=dict(type='InfiniteSampler', shuffle=False))\n", iters=1
+    ).train_loop
+    first = [int(index) for index in itertools.islice(iter(loop.dataloader.sampler), 50)]
+    assert set(first) == set(range(5))
+    assert first != [(first[0] + i) % 5 for i in range(50)]
+
+
+def test_what_no_level_moves_is_named(search, tmp_path):
+    runner = search(scene=[], task=['task', 'head'], scene_losses=None, iters=1, folder=tmp_path)
+    text = next(tmp_path.glob('*/*.log')).read_text()
+    assert 'No level moves the architecture weights of scene;' in text
+    assert 'weights of task;' not in text
+    assert not runner.optim_wrapper['arch'].optimizer.state.get(
+        runner.model.scene.architecture.arch_alpha
+    )
+
+
 def test_alpha_of_another_search_is_a_start(search, tmp_path):
     from llv.engine.loops.alpha_file import save_alpha
 
     first = search(iters=4)
     save_alpha(tmp_path / 'alpha.pth', first.model)
+    grown = torch.load(tmp_path / 'alpha.pth', weights_only=True)
+    grown['parts']['task']['alpha'] = torch.zeros(1, 8)
+    torch.save(grown, tmp_path / 'grown.pth')
+    with pytest.raises(ValueError, match=r'`task` has α of the shape \(1, 8\) there'):
+        search(alpha_from=str(tmp_path / 'grown.pth'))
     second = search(REST, iters=1, alpha_from=str(tmp_path / 'alpha.pth'))
     for a, b in zip(alpha(first), alpha(second), strict=True):
         assert torch.equal(a, b)
@@ -250,6 +327,15 @@ def test_alpha_of_another_search_is_a_start(search, tmp_path):
         (dict(stop_after=0), '`stop_after` must be at least 1'),
         (dict(cost_weight=-1), '`cost_weight` must be at least 0'),
         (dict(strategy='independent', scene_iters=99), '`scene_iters` must lie between'),
+        (dict(step_size=(0.1, 0.2, 0.3)), '`step_size` must be a number from 0, a pair'),
+        (dict(step_size=-0.1), '`step_size` must be a number from 0, a pair'),
+        (dict(virtual_weight_decay=-1), '`virtual_weight_decay` must be at least 0'),
+        (dict(scene_losses='('), '`scene_losses` must be a regular expression'),
+        (dict(scene=[], task='head'), r'\(`scene`, `task`\) is frozen or at none of the places'),
+        (
+            dict(extra="model.update(type='PairedSupernet')", cost_weight=1.0),
+            '`cost_weight` needs a model that runs on pictures alone',
+        ),
         (dict(scene='scnee'), '`scene` names `scnee`.*did you mean `scene`'),
         (dict(task='neck'), '`task` names `neck`'),
         (dict(scene_losses='lit'), 'has no scene loss among its losses'),

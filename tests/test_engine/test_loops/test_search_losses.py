@@ -106,6 +106,26 @@ def test_an_enhancer_without_a_task_has_a_scene_loss_alone():
     assert set(found['scene']) == {'loss_fidelity', 'loss_smooth'}
 
 
+def test_an_enhancer_without_a_task_says_so():
+    model = EnhancementModel(dict(type='llv.RUAS', scene_genotype='search'))
+    with pytest.raises(ValueError, match='`RUAS` by itself has a scene loss alone; leave `scene`'):
+        losses_of(model, None)(pictures((6, 8)), ('task',))
+
+
+def test_an_enhancer_without_parameters_is_no_scene_module():
+    model = behind_an_enhancer(enhancer=dict(type='llv.MeanMatch'))
+    assert [level.name for level in divide(model, None, 'rest', 1, 'cooperative')] == ['task']
+    with pytest.raises(ValueError, match='`scene` names `data_preprocessor.enhancer`, where'):
+        divide(model, 'data_preprocessor.enhancer', 'rest', 1, 'cooperative')
+
+
+def test_frozen_architectures_are_no_search():
+    model = toy_search.ToySupernet(task_genotype=['conv_1x1'])
+    model.scene.architecture.requires_grad_(False)
+    with pytest.raises(ValueError, match=r'\(`scene`\) is frozen or at none of the places'):
+        divide(model, 'scene', 'rest', 1, 'cooperative')
+
+
 def test_entries_are_told_apart_by_their_names():
     model = toy_search.ToySupernet(data_preprocessor=dict(type='mmengine.BaseDataPreprocessor'))
     batch = pictures((6, 8), (6, 8))

@@ -194,6 +194,8 @@ def test_levels_that_are_not_chosen_pass_as_they_are():
     [
         (dict(levels=[2]), '`levels` must be indices of the 2 maps, 0 to 1'),
         (dict(levels=[]), '`levels` must be indices'),
+        (dict(stages=0), '`stages` must be at least 1'),
+        (dict(t_min=0), '`t_min` must lie between 0 and 1'),
         (dict(warm_start='fixed'), '`warm_start` must be one of rectified, update'),
         (dict(genotype=['skip_connect']), 'has 7 names'),
     ],

@@ -1,0 +1,143 @@
+"""Search a space whose networks have all been trained, and say how far from the best the searches end.
+
+python tools/analysis_tools/tabular_search.py table interaction
+python tools/analysis_tools/tabular_search.py search interaction
+python tools/analysis_tools/tabular_search.py report --write docs/search_tabular.md
+
+`table` trains the 81 networks of a task with each seed, `search` runs each method with each seed, and `report` looks
+up in the table what the searches found. The first two go on where they were stopped: what their file holds is not done
+again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from llv.utils.errors import friendly_errors
+from llv.utils.markdown import around_markers, write_between_markers
+
+FOLDER = Path('docs/search_tabular')
+TASKS = ('interaction', 'control')
+
+
+def parse_args() -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    table = commands.add_parser('table', help='train all networks of a task')
+    search = commands.add_parser('search', help='run all methods on a task')
+    for command, count, steps in ((table, 3, 'of a training'), (search, 10, 'of each level')):
+        command.add_argument('task', choices=TASKS)
+        command.add_argument(
+            '--seeds', type=int, default=count, help=f'number of seeds (default: {count})'
+        )
+        command.add_argument(
+            '--steps', type=int, help=f'number of steps {steps}; only for a new file'
+        )
+    search.add_argument(
+        '--methods', nargs='+', help='only these: cooperative, global, independent, beta=0, random'
+    )
+    report = commands.add_parser('report', help='tables of regrets')
+    report.add_argument('--write', type=Path, metavar='PAGE', help='page with a part `results`')
+    for command in (table, search, report):
+        command.add_argument(
+            '--folder',
+            type=Path,
+            default=FOLDER,
+            help=f'of table_TASK.json and searches_TASK.json (default: {FOLDER})',
+        )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the arguments and do it."""
+    args = parse_args()
+    with friendly_errors():
+        if args.command == 'report':
+            report(args.folder, args.write)
+            return
+        for name in ('seeds', 'steps'):
+            value = getattr(args, name)
+            if value is not None and value < 1:
+                raise ValueError(f'`--{name}` must be 1 or more, but got {value}.')
+        if args.command == 'table':
+            make_table(args.folder / f'table_{args.task}.json', args.task, args.seeds, args.steps)
+        else:
+            file = args.folder / f'searches_{args.task}.json'
+            make_study(file, args.task, args.seeds, args.steps, args.methods)
+
+
+def make_table(file: Path, task: str, seeds: int, steps: int | None) -> None:
+    """Train what lacks in a table."""
+    from llv.benchmark.tabular.table import Table, read_table, write_table
+    from llv.benchmark.tabular.training import SETTINGS, train_network
+
+    settings = {**SETTINGS, **({} if steps is None else dict(steps=steps))}
+    table = read_table(file) if file.is_file() else Table(task, settings)
+    check_same(file, (table.task, table.settings), (task, settings))
+    for genotype, seed in tqdm(table.missing(range(seeds)), desc=task, unit='network'):
+        table.add(genotype, seed, train_network(task, genotype, seed, **settings))
+        write_table(file, table)
+
+
+def make_study(
+    file: Path, task: str, seeds: int, steps: int | None, methods: list[str] | None
+) -> None:
+    """Run the searches that lack."""
+    from llv.benchmark.tabular.study import (
+        METHODS,
+        SETTINGS,
+        Study,
+        read_study,
+        search,
+        write_study,
+    )
+
+    for method in methods or ():
+        if method not in METHODS:
+            raise ValueError(f'`--methods` must be of {", ".join(METHODS)}, but one is `{method}`.')
+    settings = {**SETTINGS, **({} if steps is None else dict(iters=steps))}
+    study = read_study(file) if file.is_file() else Study(task, settings)
+    check_same(file, (study.task, study.settings), (task, settings))
+    lacking = [pair for pair in study.missing(seeds) if not methods or pair[0] in methods]
+    for method, seed in tqdm(lacking, desc=task, unit='search'):
+        study.add(method, seed, search(task, method, seed, **settings))
+        write_study(file, study)
+
+
+def check_same(file: Path, found: tuple[str, dict], wanted: tuple[str, dict]) -> None:
+    """Raise a ValueError where a file is of another task or other settings."""
+    if found != wanted:
+        raise ValueError(
+            f'`{file}` holds results of {found[0]} with {found[1]}, but these would be of {wanted[0]} with '
+            f'{wanted[1]}; give another `--folder`.'
+        )
+
+
+def report(folder: Path, page: Path | None) -> None:
+    """Print the report, or write it into a page."""
+    from llv.benchmark.tabular.report import report_text
+    from llv.benchmark.tabular.study import read_study
+    from llv.benchmark.tabular.table import read_table
+
+    if page is not None:
+        around_markers(page, 'results')  # before anything is read, whether it has that part
+    parts = []
+    for task in TASKS:
+        searches = folder / f'searches_{task}.json'
+        study = read_study(searches) if searches.is_file() else None
+        parts.append(report_text(read_table(folder / f'table_{task}.json'), study))
+    text = '\n\n'.join(parts)
+    if page is None:
+        print(text)
+    else:
+        write_between_markers(page, 'results', text)
+
+
+if __name__ == '__main__':
+    main()
