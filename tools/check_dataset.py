@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image
 from tqdm import tqdm
 
 from llv.datasets.enhancement import (
@@ -28,11 +27,13 @@ from llv.datasets.enhancement import (
     LOLDataset,
     MSECDataset,
     PictureFolder,
+    RELLISURDataset,
     SICEDataset,
     SICESequenceDataset,
 )
 from llv.datasets.enhancement.pairing import Part
 from llv.datasets.enhancement.picture_set import PictureSet
+from llv.datasets.enhancement.picture_size import shown_size
 from llv.registry import DATASETS
 from llv.utils.errors import friendly_errors
 from llv.utils.pictures import PictureError, read_picture
@@ -64,6 +65,11 @@ SETS: dict[str, list[Subset]] = {
     + [
         Subset(f'test, expert {expert.upper()}', MSECDataset, dict(subset='test', expert=expert))
         for expert in 'abcde'
+    ],
+    'rellisur': [
+        Subset(f'{subset}, X{scale}', RELLISURDataset, dict(subset=subset, scale=scale))
+        for subset in ('train', 'val', 'test')
+        for scale in (1, 2, 4)
     ],
     'night_scenes_pairs': [
         Subset(
@@ -139,9 +145,9 @@ def problems_of(dataset: PictureSet, parts: list[Part]) -> Iterator[str]:
             yield f'perhaps partners: {part.look_alikes()}'
 
 
-def other_sizes(part: Part) -> Iterator[str]:
-    """Partners whose pictures, shown upright, differ in width or height; files without a readable header are left to
-    `damaged`."""
+def other_sizes(part: Part, scale: int) -> Iterator[str]:
+    """Partners whose pictures, shown upright, differ in width or height, where references are `scale` times as large;
+    files without a readable header are left to `damaged`."""
     known: dict[Path, tuple[int, int] | None] = {}
     for name, picture in tqdm(part.pictures.items(), 'sizes', unit='picture', leave=False):
         reference = (part.references or {}).get(part.partner(name))
@@ -151,26 +157,11 @@ def other_sizes(part: Part) -> Iterator[str]:
             if path not in known:
                 known[path] = shown_size(path)
         first, second = known[picture], known[reference]
-        if first and second and first != second:
+        if first and second and second != tuple(scale * side for side in first):
             yield (
-                f'sizes differ: {picture} is {first[0]}x{first[1]}, {reference} '
-                f'{second[0]}x{second[1]}'
+                f'sizes differ{f", not by {scale}" if scale > 1 else ""}: {picture} is '
+                f'{first[0]}x{first[1]}, {reference} {second[0]}x{second[1]}'
             )
-
-
-def shown_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) from the header, EXIF orientation applied; None where it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            if image.format == 'PNG':  # whose `getexif` would decode the picture
-                exif = Image.Exif()
-                exif.load(image.info.get('exif', b''))
-            else:
-                exif = image.getexif()
-            turned = exif.get(0x0112, 1) in (5, 6, 7, 8)
-            return (image.height, image.width) if turned else image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
 
 
 def damaged(files: list[Path], whole: bool) -> Iterator[str]:
@@ -288,7 +279,11 @@ def check_pictures(args: argparse.Namespace) -> int | None:
         print(f'{title}: {pairs} {kinds}')
         problems = list(problems_of(dataset, parts))
         if args.sizes:
-            problems += [problem for part in parts for problem in other_sizes(part)]
+            problems += [
+                problem
+                for part in parts
+                for problem in other_sizes(part, arguments.get('scale', 1))
+            ]
         files = {path: None for part in parts for path in files_of(part) if path not in seen}
         seen.update(files)
         problems += damaged(list(files), whole=args.decode) if args.sizes or args.decode else []

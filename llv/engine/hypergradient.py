@@ -9,6 +9,12 @@ have taken one step on a training loss::
 with the optimizer's momentum μ and buffers b and its weight decay κ. The product with the mixed second derivatives is
 the difference of two gradients at ω ± R · v, R = 0.01 / ‖v‖ (DARTS, Liu et al., ICLR 2019; RUAS, journal version,
 sections III-C and III-D), so a third and a fourth pass over the training batch take the place of second derivatives.
+
+The direction is the gradient of the *validation* loss at ω', the sign is minus, and the step that follows has its own
+rate, which multiplies the whole of it (TriCo, Gao and Liu, ACM MM 2024, prints these otherwise in places).
+
+Where the gradient by α has a closed form, a loss may bring it along (:class:`Explicit`): then nothing is differentiated
+by α, and the two passes of the difference need no backward passes.
 """
 
 from __future__ import annotations
@@ -22,7 +28,22 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-Loss = Callable[[], Tensor]
+
+@dataclass(frozen=True)
+class Explicit:
+    """A loss that brings its gradient by the upper variables along.
+
+    Attributes:
+        loss: A scalar; differentiated by the lower variables alone, and only where that is asked for.
+        upper: ∇_α, in the order of the upper variables. Parts that do not depend on ω may be left out of the loss
+            whose gradients are compared.
+    """
+
+    loss: Tensor
+    upper: Sequence[Tensor]
+
+
+Loss = Callable[[], Tensor | Explicit]
 
 
 @dataclass(frozen=True)
@@ -58,6 +79,8 @@ def hypergradient(
     order: int = 2,
     exact: bool = False,
     radius: float = 0.01,
+    smallest: float = 0.0,
+    forgiving: bool = False,
 ) -> Hypergradient:
     """The gradient of the validation loss after one step of the lower variables.
 
@@ -70,20 +93,25 @@ def hypergradient(
         upper: α, leaf tensors that require gradients.
         lower: ω, leaf tensors that require gradients. Where there are none, nothing is unrolled, as in first order.
         train_loss: L_train on a training batch.
-        validation_loss: L_val on a validation batch.
+        validation_loss: L_val on a validation batch; may be :class:`Explicit`.
         step_size: ξ of the virtual step.
         momentum: μ.
         momentum_buffers: b of each lower variable, as ``torch.optim.SGD`` keeps them; None where there is none yet.
         weight_decay: κ.
-        perturbed_loss: The loss whose gradients are compared at ω ± R · v; `train_loss` if None.
+        perturbed_loss: The loss whose gradients are compared at ω ± R · v; `train_loss` if None; may
+            be :class:`Explicit` where the validation loss is.
         order: 1 leaves the step out: ∇_α L_val(ω, α) alone.
         exact: Second derivatives by autograd instead of finite differences; more memory, and every operation must
             have them.
         radius: R · ‖v‖.
+        smallest: Where ‖v‖ is no larger, the implicit part is 0.
+        forgiving: The implicit part is 0, too, where it or v is not finite.
 
     Raises:
-        ValueError: ``order`` is neither 1 nor 2, or there is nothing to differentiate by.
-        FloatingPointError: The gradient of the validation loss is not finite, so no distance is small.
+        ValueError: ``order`` is neither 1 nor 2, there is nothing to differentiate by, or a gradient that is brought
+            along is to be differentiated (`exact`).
+        FloatingPointError: The gradient of the validation loss is not finite, so no distance is small; unless
+            `forgiving`.
     """
     if order not in (1, 2):
         raise ValueError(f'`order` must be 1 or 2, but got {order}.')
@@ -91,8 +119,7 @@ def hypergradient(
         raise ValueError('`upper` must hold at least one tensor.')
     upper, lower = list(upper), list(lower)
     if order == 1 or not lower:
-        loss = validation_loss()
-        direct = _gradients(loss, upper)
+        loss, direct, _ = _judged(validation_loss(), upper, [])
         nothing = [torch.zeros_like(value) for value in upper]
         return Hypergradient(direct, nothing, direct, loss.item(), 0.0)
 
@@ -108,37 +135,54 @@ def hypergradient(
             gradient = gradient + momentum * buffer
         steps.append(gradient)
     with _moved(lower, steps, -step_size):
-        loss = validation_loss()
-        found = _gradients(loss, [*upper, *lower])
-    direct, v = found[: len(upper)], found[len(upper) :]
+        loss, direct, v = _judged(validation_loss(), upper, lower)
     del steps
 
     loss_of = perturbed_loss or train_loss
     norm = torch.stack([torch.linalg.vector_norm(value) for value in v]).norm().item()
-    if not math.isfinite(norm):
+    if not (math.isfinite(norm) or forgiving):
         raise FloatingPointError(
             f'The gradient of the validation loss after the virtual step is not finite (the loss is {loss.item():g}); '
             'lower `step_size` or the learning rate of the weights.'
         )
-    if norm == 0:
-        implicit, distance = [torch.zeros_like(value) for value in upper], 0.0
+    nothing = [torch.zeros_like(value) for value in upper]
+    if norm <= smallest or not math.isfinite(norm):
+        implicit, distance = nothing, 0.0
     elif exact:
         implicit, distance = _second_derivatives(loss_of, upper, lower, v), 0.0
     else:
         distance = radius / norm
         with _moved(lower, v, distance):
-            ahead = _gradients(loss_of(), upper)
+            _, ahead, _ = _judged(loss_of(), upper, [])
         with _moved(lower, v, -distance):
-            behind = _gradients(loss_of(), upper)
+            _, behind, _ = _judged(loss_of(), upper, [])
         implicit = [(a - b) / (2 * distance) for a, b in zip(ahead, behind, strict=True)]
+        if forgiving and not all(value.isfinite().all() for value in implicit):
+            implicit = nothing
     total = [d - step_size * i for d, i in zip(direct, implicit, strict=True)]
     return Hypergradient(direct, implicit, total, loss.item(), distance)
 
 
+def _judged(
+    loss: Tensor | Explicit, upper: list[Tensor], lower: list[Tensor]
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """A loss with its gradients by upper and lower variables."""
+    if isinstance(loss, Explicit):
+        by_lower = _gradients(loss.loss, lower) if lower else []
+        return loss.loss, average_gradients(loss.upper), by_lower
+    found = _gradients(loss, [*upper, *lower])
+    return loss, found[: len(upper)], found[len(upper) :]
+
+
 def _second_derivatives(
-    loss: Loss, upper: list[Tensor], lower: list[Tensor], v: list[Tensor]
+    loss_of: Loss, upper: list[Tensor], lower: list[Tensor], v: list[Tensor]
 ) -> list[Tensor]:
-    gradients = torch.autograd.grad(loss(), lower, create_graph=True, allow_unused=True)
+    loss = loss_of()
+    if isinstance(loss, Explicit):
+        raise ValueError(
+            '`exact` differentiates gradients, which one that is brought along does not allow; leave `exact` out.'
+        )
+    gradients = torch.autograd.grad(loss, lower, create_graph=True, allow_unused=True)
     products = [
         (gradient * value).sum()
         for gradient, value in zip(gradients, v, strict=True)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from llv.engine.hypergradient import average_gradients, hypergradient
+from llv.engine.hypergradient import Explicit, average_gradients, hypergradient
 
 
 class Smooth(nn.Module):
@@ -187,6 +187,59 @@ def test_variables_a_loss_does_not_depend_on_have_zeros():
     assert not found.implicit[0].any() and not found.implicit[1].any()
     flat = hypergradient([alpha], [omega], lambda: omega.sum(), lambda: alpha.sum(), 0.5)
     assert flat.radius == 0 and not flat.implicit[0].any()  # v is zero
+
+
+def test_a_gradient_may_be_brought_along():
+    """With it nothing is differentiated by α, and the difference needs no backward passes."""
+    net = Smooth()
+
+    def explicit(name):
+        loss = net.loss(name)
+        return Explicit(loss, torch.autograd.grad(loss, [net.alpha], retain_graph=True))
+
+    def perturbed():
+        found = explicit('train')
+        return Explicit(found.loss.detach(), found.upper)
+
+    def find(validation, **options):
+        return hypergradient(
+            [net.alpha], net.omega, lambda: net.loss('train'), validation, 0.5, **options
+        )
+
+    wanted = find(lambda: net.loss('valid'))
+    found = find(lambda: explicit('valid'), perturbed_loss=perturbed)
+    for name in ('direct', 'implicit', 'total'):
+        torch.testing.assert_close(getattr(found, name), getattr(wanted, name))
+    assert (found.radius, found.validation_loss) == (wanted.radius, wanted.validation_loss)
+    first = find(lambda: explicit('valid'), order=1)
+    assert torch.equal(first.total[0], torch.autograd.grad(net.loss('valid'), net.alpha)[0])
+    with pytest.raises(ValueError, match='leave `exact` out'):
+        find(lambda: explicit('valid'), perturbed_loss=perturbed, exact=True)
+
+
+def test_the_implicit_part_may_be_left_out_where_it_makes_no_sense():
+    alpha, omega = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+
+    def find(validation, perturbed=None, **options):
+        return hypergradient(
+            [alpha], [omega], lambda: (omega * alpha).sum(), validation, 0.1,
+            perturbed_loss=perturbed, **options,
+        )  # fmt: skip
+
+    def judged():
+        return (omega * alpha).sum() * 1e-3
+
+    assert find(judged).implicit[0].any()
+    assert not find(judged, smallest=1e-2).implicit[0].any()
+    # v is not finite, or the difference is not
+    assert (
+        not find(lambda: (omega - 0.9).sqrt().sum() + alpha.sum(), forgiving=True).implicit[0].any()
+    )
+    broken = find(judged, lambda: (omega * alpha).sum() * float('inf'), forgiving=True)
+    assert not broken.implicit[0].any() and torch.equal(broken.total[0], broken.direct[0])
+    assert (
+        not find(judged, lambda: (omega * alpha).sum() * float('inf')).implicit[0].isfinite().any()
+    )
 
 
 def test_bad_calls_are_one_sentence():

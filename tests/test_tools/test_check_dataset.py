@@ -69,6 +69,24 @@ def test_everything_missing_is_named(tmp_path, run):
     assert out.splitlines()[-1].endswith('problems found')
 
 
+def test_references_of_rellisur_are_as_many_times_larger_as_their_folder_says(tmp_path, run):
+    stops = ('-2.5', '-5.0')
+    trees.rellisur(tmp_path, Train={'1': stops}, Val={'2': stops}, Test={'3': stops, '4': stops})
+    status, out, _ = run('check_dataset', 'rellisur', tmp_path, '--sizes', '--decode')
+    titles = [f'{subset}, X{scale}' for subset in ('train', 'val', 'test') for scale in (1, 2, 4)]
+    lines = out.splitlines()
+    assert [line for line in lines if line[0] != ' '][:9] == [
+        f'{title}: {4 if "test" in title else 2} pairs' for title in titles
+    ]
+    assert all('instead of' in line for line in lines if line[0] == ' ') and status == 1
+    trees.picture(tmp_path / 'Test/NLHR/X2/3.png', (12, 17))
+    (tmp_path / 'Test/NLHR/X4/4.png').unlink()
+    out = run('check_dataset', 'rellisur', tmp_path, '--sizes', '--subsets', *titles[6:])[1]
+    odd = [line for line in out.splitlines() if 'sizes differ' in line]
+    assert len(odd) == 2 and all('not by 2' in line and '17x12' in line for line in odd)
+    assert [line[-5:] for line in out.splitlines() if 'no reference' in line] == ['4-2.5', '4-5.0']
+
+
 def test_sizes_and_damage_are_found_when_asked_for(tmp_path, run):
     pairs(tmp_path)
     trees.picture(tmp_path / 'train' / 'day' / '1.png', size=(6, 10))

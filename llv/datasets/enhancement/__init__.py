@@ -4,6 +4,7 @@ from .fivek import FiveKDataset
 from .lol import LOLDataset
 from .msec import MSECDataset
 from .picture_folder import PictureFolder
+from .rellisur import RELLISURDataset
 from .sice import SICEDataset, SICESequenceDataset
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     'LOLDataset',
     'MSECDataset',
     'PictureFolder',
+    'RELLISURDataset',
     'SICEDataset',
     'SICESequenceDataset',
 ]

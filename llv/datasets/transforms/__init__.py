@@ -1,5 +1,6 @@
 """Pipeline transforms that need no mmdet: for training enhancers, and for darkening any data set."""
 
+from .coupled import CoupledCropToMultiple, CoupledFlips, CoupledRandomCrop
 from .enhance import EnhanceImage
 from .formatting import PackEnhancementInputs
 from .geometry import RandomCrop, RandomFlips
@@ -9,6 +10,9 @@ from .resize import EnlargeToMultiple, ResizePair, ScaleSide
 from .synthetic_low_light import SyntheticLowLight
 
 __all__ = [
+    'CoupledCropToMultiple',
+    'CoupledFlips',
+    'CoupledRandomCrop',
     'EnhanceImage',
     'EnlargeToMultiple',
     'LoadPicture',

@@ -23,13 +23,13 @@ from llv.registry import LOOPS
 
 from .alpha_file import load_alpha, read_alpha
 from .genotype_watch import GenotypeWatch, mean_entropies
+from .manual_steps import step_by_mean
 from .search_cost import LevelCost
 from .search_levels import Level, divide, left_out
 from .search_losses import EnhancedLosses, losses_of
 from .search_optimizers import (
     build_optimizers,
     check_step_size,
-    step_by_mean,
     step_size_at,
     virtual_step,
 )

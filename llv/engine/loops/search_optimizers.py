@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import nn
 
-from llv.engine.hypergradient import average_gradients
-
+from .manual_steps import wrapper_of
 from .search_levels import Level
 
 # of the released code; the paper presents the same numbers
@@ -47,13 +45,7 @@ def build_optimizers(
         if config.get('dtype') is None:
             print_log('The search runs in bfloat16, which needs no loss scaling.', 'current')
             config['dtype'] = 'bfloat16'
-    weights = runner.build_optim_wrapper(config)
-    omega = {id(parameter) for level in levels for parameter in level.omega}
-    groups = weights.optimizer.param_groups
-    for group in groups:
-        group['params'] = [p for p in group['params'] if id(p) in omega]
-    # the first stays even if it is empty: hooks log its learning rate
-    weights.optimizer.param_groups = groups[:1] + [g for g in groups[1:] if g['params']]
+    weights = wrapper_of(runner, config, [p for level in levels for p in level.omega])
 
     alpha = [parameter for level in levels for parameter in level.alpha]
     settings = dict(ARCH_OPTIMIZER if arch_optimizer is None else arch_optimizer)
@@ -76,34 +68,6 @@ def virtual_step(wrapper: OptimWrapper, omega: Sequence[nn.Parameter]) -> dict[s
         buffers = [optimizer.state.get(p, {}).get('momentum_buffer') for p in omega]
         step.update(momentum=group['momentum'], momentum_buffers=buffers)
     return step
-
-
-def step_by_mean(
-    wrapper: OptimWrapper, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
-) -> None:
-    """Step by the mean gradients of all processes; what no process has a gradient of stays as it is.
-
-    Args:
-        wrapper: Its other parameters have no gradients and stay as they are.
-        parameters: What is moved.
-        gradients: Of each parameter, in this process; None where the loss does not depend on it.
-    """
-    used = torch.tensor([gradient is not None for gradient in gradients], dtype=torch.int32)
-    filled = [
-        torch.zeros_like(parameter) if gradient is None else gradient
-        for parameter, gradient in zip(parameters, gradients, strict=True)
-    ]
-    if get_world_size() > 1:
-        used = used.to(filled[0].device)
-        all_reduce(used, 'max')
-    means = average_gradients(filled)
-    for parameter, gradient, counts in zip(parameters, means, used.tolist(), strict=True):
-        parameter.grad = gradient if counts else None
-    if type(wrapper).step is OptimWrapper.step:
-        wrapper.step()  # of the instance, where schedulers count
-    else:  # past the loss scaling of AMP wrappers, through which these gradients did not go
-        OptimWrapper.step(wrapper)
-    wrapper.optimizer.zero_grad()
 
 
 def check_step_size(step_size: float | Sequence[float] | None) -> None:

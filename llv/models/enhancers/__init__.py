@@ -18,6 +18,7 @@ from .psenet import PSENet
 from .ruas import RUAS
 from .sci import SCI
 from .sid import SID
+from .trico import TriCo
 from .zero_dce import ZeroDCE, apply_curves
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     'MeanMatch',
     'PSENet',
     'Precomputed',
+    'TriCo',
     'ZeroDCE',
     'apply_curves',
     'fit_fixed_gain',

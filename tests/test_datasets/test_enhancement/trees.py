@@ -76,3 +76,15 @@ def msec(root: Path, train=('a0001-x_y',), test=('a0002-_DSC_1.b',), experts='ce
             for target in targets:
                 picture(root / half / target / f'{scene}.jpg')
     return root
+
+
+def rellisur(root: Path, size=(6, 9), scales=(1, 2, 4), **scenes) -> Path:
+    """`scenes`: folder of the subset to scene to the stops in its file names."""
+    for half, exposures in scenes.items():
+        for scene, stops in exposures.items():
+            for stop in stops:
+                picture(root / half / 'LLLR' / f'{scene}{stop}.png', size)
+            for scale in scales:
+                sides = tuple(scale * side for side in size)
+                picture(root / half / 'NLHR' / f'X{scale}' / f'{scene}.png', sides)
+    return root

@@ -5,6 +5,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+from llv.evaluation import functional
 from llv.models.losses.ssim import SSIMLoss, ssim
 from llv.registry import MODELS
 
@@ -95,3 +96,13 @@ def test_gradient():
 def test_refuses_unequal_shapes():
     with pytest.raises(ValueError, match='must be batches .* of one shape'):
         ssim(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 5))
+
+
+def test_windows_inside_are_those_of_the_metric():
+    x, y = torch.rand(2, 2, 3, 14, 12, generator=torch.Generator().manual_seed(0)).unbind()
+    wanted = functional.ssim(x, y, window='gaussian', covariance='population').mean()
+    assert ssim(x, y, border='inside').item() == pytest.approx(wanted.item(), abs=2e-6)
+    with pytest.raises(ValueError, match='leave SSIM out'):
+        ssim(x[..., :10], y[..., :10], border='inside')
+    with pytest.raises(ValueError, match='`border` must be one of black, inside'):
+        ssim(x, y, border='wrapped')
