@@ -31,7 +31,10 @@ OPTIONS = dict(
     ],
     SCI=[dict(training_stages=3)],
     SID=[dict(exposure_normalization=True)],
+    TriCo=[dict(use_ihem=False), dict(use_lii=False)],
 )
+# of all cases of an enhancer: pictures here keep their size, and the arithmetic of a narrow network is the same
+ALWAYS = dict(TriCo=dict(scale=1, width=16, illumination_width=8, heads=(1, 2, 4, 8)))
 
 
 def cases():
@@ -46,7 +49,7 @@ def cases():
             options.append(dict(estimate_scale=0.25))
         for chosen in options:
             name = '-'.join([kind.__name__, *(f'{k}={v}' for k, v in chosen.items())])
-            found[name] = kind, chosen
+            found[name] = kind, {**ALWAYS.get(kind.__name__, {}), **chosen}
     return found
 
 

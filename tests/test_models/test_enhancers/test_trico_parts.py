@@ -60,6 +60,16 @@ def test_the_two_ends_of_the_interpolation():
     assert white[0, 0, 0, 0] == 0 and white[0, 0, 0, 1] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize('bias', [2.0, 9.0, 16.0])
+@torch.no_grad()
+def test_rounding_does_not_put_the_illumination_below_the_picture(bias):
+    regulator = LII(4)
+    regulator.head.weight.zero_()
+    regulator.head.bias.fill_(bias)
+    lit = regulator(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).sqrt())
+    assert lit.reflectance.max() <= 1 and lit.illumination.max() <= 1
+
+
 def test_a_black_picture_starts_with_a_gain_of_about_eight():
     torch.manual_seed(0)
     lit = LII(32)(torch.full((1, 3, 8, 8), 1e-3))

@@ -39,10 +39,11 @@ def reassemble(padded: Tensor, weights: Tensor) -> Tensor:
 
 def _plain(padded: Tensor, weights: Tensor) -> Tensor:
     """The same, one neighbour at a time."""
-    height, width, count = weights.shape[1:4]
-    kernel = _kernel(count)
+    height, width = weights.shape[1:3]
+    parts = weights.unflatten(4, (2, 2)).unbind(3)
+    kernel = _kernel(len(parts))
     result = 0
-    for k, weight in enumerate(weights.unflatten(4, (2, 2)).unbind(3)):
+    for k, weight in enumerate(parts):
         row, column = divmod(k, kernel)
         near = padded[:, row : row + height, column : column + width]
         weight = weight.permute(0, 1, 3, 2, 4).unsqueeze(5)
@@ -128,7 +129,7 @@ class _Spread(Function):
 
 
 def _kernel(neighbours: int) -> int:
-    return round(int(neighbours) ** 0.5)  # shapes are tensors while a graph is recorded
+    return round(neighbours**0.5)
 
 
 def _strips(padded: Tensor, weights: Tensor) -> Iterator[slice]:
