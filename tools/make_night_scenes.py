@@ -1,16 +1,26 @@
-"""Write a folder of synthetic night scenes (COCO boxes, label maps, day-night pairs), or of faces.
+"""Write a folder of synthetic night scenes (COCO boxes, label maps, day-night pairs), of faces, or of exposures.
 
 Examples:
     python tools/make_night_scenes.py data/night_scenes --splits train=1500 val=300 unlabelled=1000
     python tools/make_night_scenes.py data/night_faces --faces --size 192 --format darkface coco fddb
+    python tools/make_night_scenes.py data/night_exposures --exposures sice --size 96
 """
 
 import argparse
 import os
 import sys
 
-from llv.datasets.night_scenes import write_night_faces, write_night_scenes
+from llv.datasets.night_scenes import (
+    write_night_exposures,
+    write_night_faces,
+    write_night_scenes,
+)
+from llv.datasets.night_scenes.exposures import STEPS
 from llv.datasets.night_scenes.face_writer import FORMATS
+
+SPLITS = [('train', 1500), ('val', 300)]
+# the numbers of scenes that SICE has
+EXPOSURE_SPLITS = [('train', 482), ('val', 30), ('test', 30)]
 
 
 def split_count(text: str) -> tuple[str, int]:
@@ -41,8 +51,8 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         type=split_count,
         metavar='NAME=COUNT',
-        default=[('train', 1500), ('val', 300)],
-        help='splits and their numbers of scenes (default: train=1500 val=300)',
+        help='splits and their numbers of scenes (default: train=1500 val=300; with --exposures '
+        'train=482 val=30 test=30)',
     )
     parser.add_argument(
         '--size',
@@ -56,11 +66,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--mode',
         choices=('local', 'uniform'),
-        default='local',
-        help='local: lamps, exposure, colour vary; uniform: one dim light',
+        help='light at night; local (default): lamps, exposure, colour vary; uniform: one dim light',
     )
     parser.add_argument(
         '--faces', action='store_true', help='crowds with faces in place of objects of five classes'
+    )
+    parser.add_argument(
+        '--exposures',
+        choices=tuple(STEPS),
+        help='by day alone, and photographed too dark and too bright, in the folders of this set',
     )
     parser.add_argument(
         '--format',
@@ -75,6 +89,9 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.format and not args.faces:
         parser.error('`--format` chooses how faces are written: add `--faces`.')
+    if args.exposures and (args.faces or args.mode):
+        parser.error('`--exposures` takes neither `--faces` nor `--mode`: leave them out.')
+    args.splits = args.splits or (EXPOSURE_SPLITS if args.exposures else SPLITS)
     return args
 
 
@@ -84,18 +101,22 @@ def main() -> int:
     if len(set(names)) < len(names):
         print(f'`--splits` names a split twice: {" ".join(names)}.', file=sys.stderr)
         return 1
-    write = write_night_faces if args.faces else write_night_scenes
-    formats = dict(formats=args.format) if args.format else {}
+    if args.exposures:
+        write, kind = write_night_exposures, dict(layout=args.exposures)
+    else:
+        write = write_night_faces if args.faces else write_night_scenes
+        kind = dict(mode=args.mode or 'local')
+    if args.format:
+        kind['formats'] = args.format
     try:
         outcome = write(
             args.root,
             dict(args.splits),
             size=picture_size(args.size),
             seed=args.seed,
-            mode=args.mode,
             workers=args.workers,
             progress=sys.stderr.isatty(),
-            **formats,
+            **kind,
         )
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
