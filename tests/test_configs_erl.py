@@ -6,14 +6,16 @@ from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from PIL import Image
 from test_datasets.test_enhancement import trees
 from test_datasets.test_enhancement.test_base_configs import moved
 
-from llv.datasets.night_scenes import write_night_exposures
+from llv.datasets.night_scenes import write_night_exposures, write_night_scenes
 from llv.datasets.splits import fivek_numbers, sice_numbers
 from llv.engine.runner import train
 from llv.engine.settings import RunOptions
@@ -347,6 +349,48 @@ def test_ruas_takes_the_regulariser_on_pairs(examples, tmp_path):
     losses['loss_relation'].backward()
     assert len(losses) > 1 and losses['loss_relation'] > 0
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_the_detector_trains_with_the_regulariser_on_the_references_of_its_pictures(
+    examples, tmp_path
+):
+    _, detector = examples
+    root = tmp_path / 'scenes'
+    write_night_scenes(root, dict(train=2), (96, 96), progress=False)
+    for file in (root / 'train' / 'day').iterdir():  # nights that are a quarter of their day
+        dark = np.asarray(Image.open(file)) // 4
+        Image.fromarray(dark).save(root / 'train' / 'night' / file.name)
+    module = MODELS.build(dict(type='llv.BatchCorrelationModule', **TINY))
+    torch.save(dict(state_dict=module.state_dict()), tmp_path / 'module.pth')
+    cfg = deepcopy(detector)
+    cfg.upstream = []
+    cfg.merge_from_dict(
+        {
+            'custom_hooks.0.regularizer.weights': str(tmp_path / 'module.pth'),
+            'train_dataloader.batch_size': 2,
+            'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False,
+            'train_dataloader.dataset.data_root': str(root),
+            'train_cfg.max_iters': 2,
+            'train_cfg.val_interval': 99,
+        }
+    )
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
+    cfg.work_dir = str(tmp_path / 'run')
+    runner = train(cfg, RunOptions())
+    logged = runner.message_hub.get_scalar('train/enhancer_loss_relation')
+    assert len(logged.data[0]) == 2 and logged.current() > 0
+    told = [
+        runner.message_hub.get_scalar(f'train/{name}').current()
+        for name in ('loss_cls', 'loss_bbox')
+    ]
+    assert all(value > 0 for value in told)
+    # what the hook compares with is the day of the same place
+    data = next(iter(runner.train_dataloader))
+    for picture, sample in zip(data['inputs'], data['data_samples'], strict=True):
+        night, day = picture.flip(0).float(), sample.reference.data.float()
+        assert (4 * night + 1.5 - day).abs().max() <= 4.5  # rounding in the file and in resizing
 
 
 # ---------------------------------------------------------------- published figures

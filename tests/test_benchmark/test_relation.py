@@ -12,13 +12,14 @@ from scipy import stats
 
 from llv.benchmark.relation.cells import compose
 from llv.benchmark.relation.figure import curve_figure, write_figure
-from llv.benchmark.relation.judging import gradient_norms
+from llv.benchmark.relation.judging import gradient_norms, held_exposures, judge_reactions
 from llv.benchmark.relation.power import detectable
 from llv.benchmark.relation.recorder import Recorder, digest_of, read_curve
 from llv.benchmark.relation.report import parts, summary
 from llv.benchmark.relation.scores import Scores
 from llv.benchmark.relation.study_file import read_study
 from llv.benchmark.statistics import Estimate, estimate, student_t
+from llv.datasets.night_scenes import write_night_exposures
 from llv.models.regularizers.pooled_l1_loss import PooledL1Loss
 from llv.registry import MODELS
 from llv.utils.markdown import around_markers
@@ -44,7 +45,14 @@ def made_up(study, gain=0.5):
             cell=point.key, metrics=figures, curve={'30': figures, '60': figures}, start=start
         )
         if point.arm.kind == 'relation':
-            record['module'] = dict(cross=0.3, reaction=0.5 if point.seed else 2.0)
+            record['module'] = dict(
+                cross=0.3, reaction=0.5 if point.seed else 2.0, reaction_by_change=0.7
+            )
+            if point.arm.transformer == 'trained':
+                record['module'] |= dict(
+                    drawn=dict(cross=0.4, reaction=1.5, reaction_by_change=0.6),
+                    reconstruction=0.01, phase_before=1.2, phase=1.1, fusion_own=1.0, fusion_related=1.0,
+                )  # fmt: skip
         if point.arm.attention == 'self':
             record['module']['reaction'] = None
         if point.arm.kind == 'pooled':
@@ -74,6 +82,9 @@ def test_one_pair_detects_nothing_and_power_has_its_range():
 
 def test_the_file_of_the_study_names_ten_pairs_of_six_arms_and_its_sweeps(study):
     assert len(study.main_points()) == 60
+    # whole repeats first, and what is swept after all of them
+    assert study.points()[:60] == study.main_points()
+    assert [point.seed for point in study.main_points()] == [k for k in range(10) for _ in range(6)]
     # four weights and two other batches of two arms, three seeds each; the middle ones are there already
     assert len(study.points()) == 60 + 3 * 4 + 3 * 2 * 2
     assert {point.alpha for point in study.points() if point.arm.kind == 'none'} == {None}
@@ -185,6 +196,12 @@ def test_paired_differences_are_sure_where_means_are_not(study):
     assert found.spread == pytest.approx(spread)
 
 
+def cells(text):
+    """The first table of a text: cells by the name of the row."""
+    rows = (line.split('|')[1:-1] for line in text.split('\n\n')[0].splitlines()[2:])
+    return {name.strip(): [cell.strip() for cell in rest] for name, *rest in rows}
+
+
 def test_the_report_tells_every_part_and_marks_what_is_sure(study):
     scores = Scores(study, made_up(study))
     text = parts(scores)
@@ -197,12 +214,14 @@ def test_the_report_tells_every_part_and_marks_what_is_sure(study):
         '| 0.3 ' in text['relation-sweeps']
         and '**batch** (seeds 0, 1, 2)' in text['relation-sweeps']
     )
-    modules = text['relation-modules'].splitlines()
-    assert (
-        next(line for line in modules if line.startswith('| ERL')).split('|')[-2].strip()
-        == '1 of 10'
-    )
-    assert next(line for line in modules if 'itself' in line).split('|')[-2].strip() == '0 of 10'
+    relations = cells(text['relation-modules'])
+    assert relations['ERL'] == [
+        '0.30 (0.30 … 0.30)', '0.40 (0.40 … 0.40)', '0.65 (0.50 … 2.00)', '1.50 (1.50 … 1.50)',
+        '0.70 (0.70 … 0.70)', '0.60 (0.60 … 0.60)', '1 of 10', '10 of 10', '1 of 10',
+    ]  # fmt: skip
+    assert relations['random transformer'][-3:] == ['1 of 10', '–', '–']
+    assert relations['attention to itself'][2] == '–'  # nothing moves it
+    assert relations['attention to itself'][-3:] == ['0 of 10', '10 of 10', '0 of 10']
     assert '0 steps 2.00e+00, 30 steps 4.00e+00' in text['relation-modules']
     assert '| 0    | -0.50 (-0.50 … -0.50) |' in text['relation-agreement']
     assert '30' not in text['relation-agreement']  # its cosine was no number
@@ -236,6 +255,35 @@ def test_the_figure_is_the_same_for_the_same_records(study, tmp_path):
     assert a == b and b'attention to itself' in a
 
 
+class Told:
+    """T of a sample: what a function makes of the others."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def relate(self, images):
+        told = torch.stack([self.function(image) for image in images])
+        return told.sum(0) - told
+
+
+def test_exposures_and_scenes_are_exchanged_for_what_they_are():
+    # five scenes whose pictures are their number, lit by a half, one and one and a half
+    numbers = torch.tensor([0.0, 0.1, 0.3, 0.6, 0.4])
+    lights = torch.tensor([0.1, 0.3, 0.4])
+    exposures = (numbers[None] + lights[:, None])[..., None, None, None].expand(3, 5, 3, 4, 4)
+    found = judge_reactions(Told(lambda image: image.mean()[None]), exposures, 2)
+    # what one picture tells the only other one: the mean of |difference of lights| over ordered pairs
+    assert found.exposure == pytest.approx((0.2 + 0.1 + 0.3) * 2 / 6, rel=1e-5)
+    # two batches: scenes 0 … 3, each for the second next and the second last of the ring of five
+    rings = [
+        abs(numbers[(j + shift) % 5] - numbers[j]).item() for j in range(4) for shift in (2, -2)
+    ]
+    assert found.content == pytest.approx(sum(rings) / 8, rel=1e-5)
+    assert found.ratio_by_change == pytest.approx(1, rel=1e-5)
+    with pytest.raises(ValueError, match='5 scenes are too few .* write at least 6'):
+        judge_reactions(Told(lambda image: image.mean()[None]), exposures, 3)
+
+
 def test_the_gradient_of_a_pooled_loss_has_its_closed_form(study, tmp_path):
     cfg = compose(study, study.point('none', 0))
     torch.manual_seed(0)
@@ -249,6 +297,31 @@ def test_the_gradient_of_a_pooled_loss_has_its_closed_form(study, tmp_path):
     # every pixel pulls by ± 1 / number of numbers
     assert norms['p'] == pytest.approx([3.0 / math.sqrt(2 * 3 * 32 * 32)] * 2, rel=1e-5)
     assert torch.equal(generator, torch.get_rng_state())
+
+
+def test_exposures_of_a_scene_share_their_crop_and_scenes_must_be_whole(study, tmp_path):
+    scenes = dict(train=1, val=1, test=3)
+    write_night_exposures(tmp_path, scenes, (48, 64), layout='sice', workers=1, progress=False)
+    options = {
+        'train_dataloader.dataset.data_root': str(tmp_path),
+        'train_dataloader.dataset.pipeline.2.size': [32, 32],
+    }
+    cfg = compose(replace(study, options=options), study.point('none', 0))
+    found = held_exposures(cfg, 'test')
+    assert found.shape == (3, 3, 3, 32, 32)
+    under, middle, over = found.mean((2, 3, 4))
+    assert (under < middle).all() and (middle < over).all()
+    flat = found.mean(2).flatten(2)
+    for k in range(3):  # structure is that of the same crop
+        alike = torch.corrcoef(torch.stack([flat[0, k], flat[1, k], flat[2, k]]))
+        assert alike.min() > 0.4
+    assert torch.equal(found, held_exposures(cfg, 'test'))
+    file = next((tmp_path / 'test' / 'over').iterdir())
+    file.rename(file.with_name('9999.png'))
+    (tmp_path / 'test' / 'mid' / file.name).rename(tmp_path / 'test' / 'mid' / '9999.png')
+    (tmp_path / 'test' / 'low' / file.name).unlink()
+    with pytest.raises(ValueError, match='must have one under- and one over-exposed picture'):
+        held_exposures(cfg, 'test')
 
 
 def test_a_recorder_keeps_its_curve_over_an_interruption(tmp_path):

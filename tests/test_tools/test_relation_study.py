@@ -19,7 +19,7 @@ def study_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp('study')
     scenes = folder / 'scenes'
     write_night_exposures(
-        scenes, dict(train=4, val=2, test=2), (32, 32), layout='sice', workers=1, progress=False
+        scenes, dict(train=4, val=2, test=4), (32, 32), layout='sice', workers=1, progress=False
     )
     root = {'train_dataloader.dataset.data_root': str(scenes)}
     small = {f'model.module.{k}': v for k, v in dict(channels=2, grid=4, heads=2).items()}
@@ -93,6 +93,9 @@ def test_a_study_is_trained_in_pairs_reported_and_kept(tmp_path, study_file, pag
     assert sum(pooled) == pytest.approx(sum(balance['relation']))
     assert balance['pooled'] == pytest.approx([(2 * 3 * 32 * 32) ** -0.5] * 3, rel=1e-3)
     assert related['module']['cross'] > 0 and related['module']['phase'] > 0
+    drawn = related['module']['drawn']
+    assert drawn['cross'] > 0 and drawn['reaction'] > 0
+    assert drawn != {name: related['module'][name] for name in drawn}  # of another transformer
     itself = records['itself', 0.1]['module']
     assert itself['cross'] == itself['exposure'] == 0 and itself['reaction'] is None
     assert [line['iteration'] for line in plain['agreement']] == [0, 1, 2]

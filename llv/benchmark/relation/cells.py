@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from llv.benchmark.cells import _quiet
+from llv.benchmark.cells import quiet
 from llv.engine.gradient_agreement import RECORDS, read_agreement
 from llv.engine.settings import RunOptions, build_runner
 from llv.engine.upstream import claimed, run_upstreams, separate_runs, upstream_digests
@@ -23,7 +23,7 @@ from llv.models.regularizers.sample_relation_loss import SampleRelationLoss
 from llv.utils.checkpoint import use_weights_only_loading
 from llv.utils.config import load_config
 
-from .judging import gradient_norms, held_batches, judge_module, judge_stages
+from .judging import gradient_norms, held_batches, held_exposures, judge_module, judge_stages
 from .recorder import Recorder, read_curve, write_json
 from .study_file import Arm, Point, Study
 
@@ -175,7 +175,7 @@ def _run_cell(cell: Cell, options: RunOptions) -> dict[str, Any]:
     if cell.plain is not None:
         run_cell(cell.plain, options)
     extra: dict[str, Any] = {}
-    with _quiet(cell.folder / 'output.log'):
+    with quiet(cell.folder / 'output.log'):
         use_weights_only_loading()
         cfg = run_upstreams(cell.cfg, options)
         trained = time.monotonic()
@@ -222,13 +222,21 @@ def _run_cell(cell: Cell, options: RunOptions) -> dict[str, Any]:
     return record
 
 
-def judge_regularizer(cfg: Config, batch: int) -> dict[str, float | None]:
-    """What the module of a config relates by and, where it was trained, how well."""
+def judge_regularizer(cfg: Config, batch: int) -> dict[str, Any]:
+    """What the module of a config relates by and, where it was trained, how well.
+
+    Returns:
+        See :func:`judge_module`; of a trained one also ``drawn``, the same of its encoder under a transformer as drawn,
+        and what :func:`judge_stages` returns.
+    """
     options = {k: v for k, v in cfg.model.regularizer.items() if k != 'type'}
     loss = SampleRelationLoss(**options)
     batches = held_batches(cfg, batch, 'test')  # the others' references trained the module
-    found = judge_module(loss.module, batches)
+    exposures = held_exposures(cfg, 'test')
+    found: dict[str, Any] = judge_module(loss.module, batches, exposures)
     if loss.transformer == 'trained':
+        drawn = SampleRelationLoss(**{**options, 'transformer': 'random'})
+        found['drawn'] = judge_module(drawn.module, batches, exposures)
         found |= judge_stages(loss.weights, batches)
     return found
 

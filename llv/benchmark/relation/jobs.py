@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from llv.benchmark.workers import _results
+from llv.benchmark.workers import run_jobs
 from llv.engine.settings import RunOptions
 
 from .cells import Cell, run_cell
@@ -23,7 +23,7 @@ def run_all(cells: Sequence[Cell], options: RunOptions, workers: int) -> dict[st
     print(f'{len(cells) - len(missing)} of {len(cells)} trainings are there.', flush=True)
     jobs = [(cell.point.title, run_cell, (cell, options)) for cell in missing]
     started, failed = time.monotonic(), {}
-    for done, (title, record, error) in enumerate(_results(jobs, workers), 1):
+    for done, (title, record, error) in enumerate(run_jobs(jobs, workers), 1):
         left = (time.monotonic() - started) / 60 / done * (len(jobs) - done)
         if error is not None:
             failed[title] = error

@@ -18,11 +18,17 @@ from llv.engine.seeded_sampler import seeded
 from llv.models.data_preprocessors.references import stack_references
 from llv.models.losses.frequency import phase_distance
 from llv.models.regularizers.batch_correlation_module import BatchCorrelationModule
-from llv.models.regularizers.diagnostics import cross_gradient_ratio, reactions
+from llv.models.regularizers.diagnostics import (
+    Reactions,
+    cross_gradient_ratio,
+    mean_reactions,
+    reactions,
+)
 from llv.models.regularizers.module_file import read_module
 from llv.registry import DATASETS, MODELS
 
 BATCHES = 8
+_EXCHANGES = 4  # batches of each exposure; a pass through the wide transformer is slow, and each takes 4 · batch + 1
 _SEED = 20230617  # of their crops and order, the same for all arms and seeds
 
 Loss = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
@@ -100,30 +106,97 @@ def gradient_norms(
     return norms
 
 
-def judge_module(
-    module: BatchCorrelationModule, batches: Sequence[tuple[Tensor, Tensor]]
-) -> dict[str, float | None]:
-    """What the relation of a sample depends on, on well-lit pictures.
+def held_exposures(cfg: Config, subset: str) -> Tensor:
+    """Scenes that the host is not trained on, in three exposures, cropped and turned as in training.
+
+    Args:
+        cfg: Of the host, on a data set whose option ``exposure`` takes one of two, such as ``llv.SICEDataset``.
+        subset: ``'val'`` or ``'test'``.
 
     Returns:
-        ``cross``: how much it depends on the others, against on itself. ``exposure`` and ``content``: how far it moves
-        when another sample of the batch gets another brightness, or another content of equal mean; ``reaction``: their
-        ratio, each by the change of pixels that it took, None where nothing moves it. See
-        :mod:`llv.models.regularizers.diagnostics`.
+        (3, scenes, 3, H, W) RGB in [0, 1]: under-exposed, the references, over-exposed; the crop is that of the scene.
+
+    Raises:
+        ValueError: The two exposures do not show the same scenes, one picture each.
+    """
+    preprocess = MODELS.build(
+        cfg.model.get('data_preprocessor') or dict(type='llv.PictureDataPreprocessor')
+    )
+    pictures, references = [], []
+    for exposure in ('under', 'over'):
+        options = {**cfg.train_dataloader.dataset, 'subset': subset, 'exposure': exposure}
+        dataset = DATASETS.build(options)
+        samples = []
+        for i in range(len(dataset)):
+            with seeded(_SEED, i):  # both exposures get one crop
+                samples.append(dataset[i])
+        data = preprocess(pseudo_collate(samples))
+        pictures.append(torch.stack(list(data['inputs'])))
+        references.append(stack_references(data['data_samples'], list(range(len(samples)))))
+    if not torch.equal(*references):
+        raise ValueError(
+            f'The split `{subset}` must have one under- and one over-exposed picture of each scene; complete it.'
+        )
+    return torch.stack([pictures[0], references[0], pictures[1]])
+
+
+def judge_module(
+    module: BatchCorrelationModule,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    exposures: Tensor,
+) -> dict[str, float | None]:
+    """What the relation of a sample depends on.
+
+    Args:
+        module: Encoder and transformer, in evaluation mode.
+        batches: See :func:`held_batches`; their well-lit pictures are taken.
+        exposures: See :func:`held_exposures`.
+
+    Returns:
+        ``cross``: how much it depends on the others, against on itself, on well-lit pictures. ``exposure`` and
+        ``content``: how far it moves when another sample of the batch is shown in another exposure, or is another
+        scene in the same exposure. ``reaction``: their ratio, ``reaction_by_change``: the same, each by the change of
+        pixels that it took; None where nothing moves it. See :mod:`llv.models.regularizers.diagnostics`.
     """
     pictures = [references for _, references in batches]
     cross = [cross_gradient_ratio(module, images, probes=4) for images in pictures[:2]]
-    moved = [
-        reactions(module, images, others)
-        for images, others in zip(pictures, pictures[1:] + pictures[:1], strict=True)
-    ]
-    ratio = statistics.fmean(m.ratio for m in moved)
+    moved = judge_reactions(module, exposures, len(pictures[0]))
+    ratios = dict(reaction=moved.ratio, reaction_by_change=moved.ratio_by_change)
     return dict(
         cross=statistics.fmean(cross),
-        exposure=statistics.fmean(m.exposure for m in moved),
-        content=statistics.fmean(m.content for m in moved),
-        reaction=ratio if math.isfinite(ratio) else None,
+        exposure=moved.exposure,
+        content=moved.content,
+        **{name: value if math.isfinite(value) else None for name, value in ratios.items()},
     )
+
+
+def judge_reactions(module: BatchCorrelationModule, exposures: Tensor, batch: int) -> Reactions:
+    """Exchange exposures and scenes in batches of each of the three exposures.
+
+    The other exposures of a scene are the other two of it; its other contents, two other scenes, those of the batches
+    before and after it.
+
+    Args:
+        module: Encoder and transformer, in evaluation mode.
+        exposures: See :func:`held_exposures`.
+        batch: Scenes a batch.
+
+    Raises:
+        ValueError: There are fewer scenes than in two batches.
+    """
+    count = exposures.shape[1]
+    if count < 2 * batch:
+        raise ValueError(
+            f'{count} scenes are too few to exchange those of a batch of {batch}; write at least {2 * batch}.'
+        )
+    found = []
+    for k, pictures in enumerate(exposures):
+        for first in range(0, count - batch + 1, batch)[:_EXCHANGES]:
+            part = slice(first, first + batch)
+            others = [exposures[other, part] for other in range(len(exposures)) if other != k]
+            contents = [pictures.roll(shift, 0)[part] for shift in (batch, -batch)]
+            found.append(reactions(module, pictures[part], others, contents))
+    return mean_reactions(found)
 
 
 @torch.no_grad()

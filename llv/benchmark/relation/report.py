@@ -12,7 +12,7 @@ from llv.utils.markdown import markdown_table
 from .power import detectable
 from .scores import Scores
 
-# the thresholds that a module which relates samples by exposure should exceed
+# what a module that relates samples by exposure should reach; one as drawn may, so it stands beside
 CROSS, REACTION = 0.2, 1.0
 _SHOWN = (
     ('psnr_under', 'under-exposed', 2),
@@ -20,9 +20,12 @@ _SHOWN = (
     ('psnr', 'PSNR (dB)', 2),
     ('ssim', 'SSIM', 4),
 )
-_MODULE = (
-    ('cross', 'others / own', 3),
+_RELATION = (
+    ('cross', 'others / own', 2),
     ('reaction', 'exposure / content', 2),
+    ('reaction_by_change', 'per pixel change', 2),
+)
+_STAGES = (
     ('reconstruction', 'error of stage A', 4),
     ('phase_before', 'phase before', 3),
     ('phase', 'phase after', 3),
@@ -127,15 +130,16 @@ def sweeps_text(scores: Scores) -> str:
 def modules_text(scores: Scores) -> str:
     """What the modules relate by, how well they were trained, and how the pooled loss was weighed."""
     study = scores.study
-    rows, lines = [], []
+    relations, stages, lines = [], [], []
     for arm in study.arms:
         found = [r['module'] for r in scores.records(arm).values() if 'module' in r]
         if found:
-            row = {'arm': arm}
-            for key, title, digits in _MODULE:
-                row[title] = _range([m[key] for m in found if m.get(key) is not None], digits)
-            passed = sum(m['cross'] >= CROSS and (m['reaction'] or 0) > REACTION for m in found)
-            rows.append({**row, 'both hold': f'{passed} of {len(found)}'})
+            relations.append({'arm': arm, **_relation(found)})
+        trained = [m for m in found if 'drawn' in m]
+        if trained:
+            stages.append(
+                {'arm': arm, **{t: _range([m[k] for m in trained], d) for k, t, d in _STAGES}}
+            )
         weighed = [r['balance'] for r in scores.records(arm).values() if 'balance' in r]
         if weighed:
             weights = _range([b['loss_weight'] for b in weighed], 4)
@@ -147,7 +151,27 @@ def modules_text(scores: Scores) -> str:
                 f'the relation after {told}; of the pooled loss with weight 1 {min(steady.values()):.2e} to '
                 f'{max(steady.values()):.2e}.'
             )
-    return '\n\n'.join([*([markdown_table(rows)] if rows else []), *lines]) or NOTHING
+    tables = [markdown_table(rows) for rows in (relations, stages) if rows]
+    return '\n\n'.join([*tables, *lines]) or NOTHING
+
+
+def _relation(found: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """What modules of one arm relate by, beside the same as drawn."""
+    drawn = [m['drawn'] for m in found if 'drawn' in m]
+    row = {}
+    for key, title, digits in _RELATION:
+        row[title] = _range([m[key] for m in found if m[key] is not None], digits)
+        row[f'{title}, as drawn'] = _range([m[key] for m in drawn if m[key] is not None], digits)
+    row['both hold'] = _both_hold(found)
+    row['both hold, as drawn'] = _both_hold(drawn)
+    above = [(m['reaction'] or 0) > (m['drawn']['reaction'] or 0) for m in found if 'drawn' in m]
+    row['more than as drawn'] = f'{sum(above)} of {len(above)}' if above else '–'
+    return row
+
+
+def _both_hold(found: Sequence[dict[str, Any]]) -> str:
+    passed = sum(m['cross'] >= CROSS and (m['reaction'] or 0) > REACTION for m in found)
+    return f'{passed} of {len(found)}' if found else '–'
 
 
 def agreement_text(scores: Scores) -> str:

@@ -10,6 +10,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from llv.datasets.transforms.stacked_reference import check_stacked
 from llv.models.data_preprocessors import EnhancedDataPreprocessor
 from llv.models.data_preprocessors.enhanced_data_preprocessor import HeldGroup
 from llv.models.enhancers.base import BaseEnhancer
@@ -34,7 +35,8 @@ class EnhancerLossHook(Hook):
             It needs references, has a weight of its own, which λ does not scale, and works without ℓ_s, too (λ = 0).
 
     Raises:
-        ValueError: At the start of training, when the model has no trainable enhancer in its preprocessor.
+        ValueError: At the start of training, when the model has no trainable enhancer in its preprocessor, or when
+            a transform of the pipeline would spoil stacked references (``llv.StackReference``).
     """
 
     def __init__(self, loss_weight: float = 1.0, regularizer: dict | None = None) -> None:
@@ -61,6 +63,8 @@ class EnhancerLossHook(Hook):
                 '`EnhancerLossHook` has nothing to train because the enhancer is frozen; set `frozen=False`, or '
                 '`loss_weight=0` without a `regularizer`.'
             )
+        loader = getattr(runner, 'train_dataloader', None)
+        check_stacked(getattr(loader, 'dataset', None))
         preprocessor.holding = True
         added = _AddedLosses(self.loss_weight, self.regularizer)
         self._handle = model.register_forward_hook(added, with_kwargs=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -58,8 +60,8 @@ class Reactions:
     """How far the relation of a sample moves when *another* sample of its batch is exchanged.
 
     Attributes:
-        exposure: Mean absolute change of the numbers of T, for the other sample in another brightness.
-        content: The same for another picture of equal mean in its place.
+        exposure: Mean absolute change of the numbers of T, for the other sample in another exposure.
+        content: The same for another scene in its place.
         exposure_change: Mean absolute change of the other sample's pixels, in the first case.
         content_change: The same in the second.
     """
@@ -71,59 +73,61 @@ class Reactions:
 
     @property
     def ratio(self) -> float:
-        """Exposure against content, each by the change of pixels that it took; above 1: exposure counts more.
+        """Exposure against content; above 1: T reacts more to exposure. NaN where neither moves anything."""
+        return _quotient(self.exposure, self.content)
 
-        NaN where neither moves anything.
-        """
-        content = self.content / self.content_change
-        exposure = self.exposure / self.exposure_change
-        return exposure / content if content else float('inf' if exposure else 'nan')
+    @property
+    def ratio_by_change(self) -> float:
+        """The same, each by the change of pixels that it took."""
+        exposure = _quotient(self.exposure, self.exposure_change)
+        return _quotient(exposure, _quotient(self.content, self.content_change))
 
 
 @torch.no_grad()
 def reactions(
     module: BatchCorrelationModule,
     images: Tensor,
-    others: Tensor,
-    factors: Sequence[float] = (0.5, 1.5),
+    exposures: Sequence[Tensor],
+    contents: Sequence[Tensor],
 ) -> Reactions:
     """What of its batch mates a sample reacts to: their exposure, or their content.
 
-    Each sample j in turn is multiplied by each factor (clamped to [0, 1]), or exchanged for ``others[j]`` brought to
-    its mean by :func:`match_mean`; counted is the change of T for the samples i ≠ j, whose pictures stay.
+    Each sample j in turn is exchanged for each ``exposures[·][j]`` and for each ``contents[·][j]``; counted is the
+    change of T for the samples i ≠ j, whose pictures stay.
 
     Args:
         module: Encoder and transformer, in evaluation mode.
         images: (B, 3, H, W) RGB in [0, 1], B at least 2.
-        others: As many of the same shape, with other content.
-        factors: Of the brightness.
+        exposures: The same scenes in other exposures, each of that shape.
+        contents: Other scenes in the same exposure, each of that shape.
 
     Raises:
-        ValueError: There is one picture, or the shapes differ.
+        ValueError: There is one picture, nothing to exchange it for, or the shapes differ.
     """
     _check_batch(images)
-    if others.shape != images.shape:
-        raise ValueError(
-            f'`others` {tuple(others.shape)} must have the shape of `images` {tuple(images.shape)}.'
-        )
-    exposures = [(images * factor).clamp(0, 1) for factor in factors]
-    contents = [match_mean(others, images.mean((1, 2, 3)))]
-    exposure, exposure_change = _reaction(module, images, exposures)
-    content, content_change = _reaction(module, images, contents)
+    found = []
+    for name, others in dict(exposures=exposures, contents=contents).items():
+        if not len(others) or any(other.shape != images.shape for other in others):
+            shapes = ', '.join(str(tuple(other.shape)) for other in others) or 'none'
+            raise ValueError(
+                f'`{name}` must be batches of the shape of `images`, {tuple(images.shape)}, at least one, but got '
+                f'{shapes}.'
+            )
+        found.append(_reaction(module, images, others))
+    (exposure, exposure_change), (content, content_change) = found
     return Reactions(exposure, content, exposure_change, content_change)
 
 
-def match_mean(images: Tensor, mean: Tensor) -> Tensor:
-    """Pictures of another mean: darkened towards black or lightened towards white in proportion, so within [0, 1].
+def mean_reactions(found: Sequence[Reactions]) -> Reactions:
+    """The mean of each number, so that the ratios are those of means."""
+    each = [[getattr(one, field.name) for one in found] for field in fields(Reactions)]
+    return Reactions(*map(statistics.fmean, each))
 
-    Args:
-        images: (B, 3, H, W) RGB in [0, 1].
-        mean: (B,) in (0, 1).
-    """
-    own, aim = (value[:, None, None, None] for value in (images.mean((1, 2, 3)), mean))
-    darker = images * (aim / own.clamp_min(1e-12))
-    lighter = 1 - (1 - images) * ((1 - aim) / (1 - own).clamp_min(1e-12))
-    return torch.where(aim <= own, darker, lighter)
+
+def _quotient(a: float, b: float) -> float:
+    if b:
+        return a / b
+    return math.inf if a else math.nan
 
 
 def _reaction(
