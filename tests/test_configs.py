@@ -50,7 +50,7 @@ ENHANCERS = sorted((ROOT / '_base_' / 'enhancers').glob('*.py'))
 METAFILES = sorted(ROOT.glob('*/metafile.yml'))
 ARMS = [
     (path.parent / arm['config'], arm)
-    for path in sorted(ROOT.glob('*/recipes.json'))
+    for path in sorted(ROOT.glob('**/recipes.json'))
     for arms in json.loads(path.read_text()).values()
     for arm in arms
 ]
@@ -296,7 +296,7 @@ def test_face_detector_is_trained_as_published(path):
     assert 'llv.EnhancedDataPreprocessor' not in str(cfg.model)
 
 
-MATRICES = sorted(ROOT.glob('**/matrix*.yml'))
+MATRICES = sorted([*ROOT.glob('**/matrix*.yml'), *ROOT.glob('night_scenes/search/*.yml')])
 FITTED = {'gain': (dict(type='llv.FixedGain', gain=2.0), {}), 'mean': (dict(type='llv.MeanMatch'), {}),
           'statistics': (None, {'model.data_preprocessor.mean': [1, 2, 3]})}  # fmt: skip
 
@@ -313,9 +313,10 @@ def test_every_arm_of_a_matrix_is_a_config(path):
     for point in matrix.points():
         if point.seed == matrix.seeds[0]:
             cfg = compose(matrix, point, fits)
-            assert ('enhancer' in cfg.model.data_preprocessor) == (
-                point.arm.strategy != 'detector_only'
-            )
+            with_enhancer = point.arm.strategy != 'detector_only'
+            if point.arm.config is not None:
+                with_enhancer = point.arm.enhancer.name != 'none'
+            assert ('enhancer' in cfg.model.data_preprocessor) == with_enhancer
             for link in cfg.upstream:
                 assert Path(link.config).is_file()
             if any(

@@ -39,8 +39,9 @@ def parse_args() -> argparse.Namespace:
         '--write',
         type=Path,
         metavar='PAGE',
-        help='page with `<!-- begin results -->` marks to fill',
+        help='page with `<!-- begin MARK -->` and `<!-- end MARK -->` to fill',
     )
+    parser.add_argument('--mark', default='results', help='name of the marks (default: results)')
     parser.add_argument('--no-pretrained', action='store_true', help='start from random weights')
     args = parser.parse_args()
     if args.workers < 1:
@@ -60,7 +61,7 @@ def main() -> int:
 
     matrix = read_matrix(args.matrix, args.seeds)
     if args.write:  # before hours of training
-        around_markers(args.write, 'results')
+        around_markers(args.write, args.mark)
     name = f'{args.matrix.resolve().parent.name}_{args.matrix.stem}'
     work_dir = args.work_dir or Path('work_dirs', name)
     options = RunOptions(
@@ -80,7 +81,7 @@ def main() -> int:
             records.append(dict(cell=cell.point.cell, failed=failed[title]))
     results = write_report(work_dir, matrix, records)
     if args.write:
-        write_between_markers(args.write, 'results', results_text(results, matrix))
+        write_between_markers(args.write, args.mark, results_text(results, matrix))
     print(
         f'{sum("metrics" in record for record in records)} of {len(cells)} cells in {work_dir / "index.html"}, '
         f'{(time.monotonic() - started) / 60:.1f} minutes.'

@@ -33,7 +33,7 @@ from llv.utils.checkpoint import use_weights_only_loading
 from llv.utils.config import load_config
 
 from .fits import fit_control, merge_fit
-from .matrix import Matrix, Point
+from .matrix import Arm, Matrix, Point
 from .speed import measure_speed
 
 if TYPE_CHECKING:
@@ -129,27 +129,74 @@ def compose(matrix: Matrix, point: Point, fits: dict[str, tuple[dict | None, dic
         if axis.draw is not None:
             varied[axis.draw['into']] = draw(axis.draw['of'], value, seed)
     own = {**matrix.options, **base.options, **varied, **arm.options}
-    cfg = load_config(base.config, own)
+    seeded = {**matrix.upstream_options, 'randomness.seed': seed}
+    cfg = load_config(arm.config or base.config, own)
+    for link in _links(cfg):
+        options = {**seeded, **(link.get('cfg_options') or {})}
+        link['cfg_options'] = _with_links(link['config'], options, seeded)
+    if arm.config is not None:
+        _check_label(cfg, arm, matrix)
+        cfg.merge_from_dict({'randomness.seed': seed})
+        return cfg
 
     enhancer, more = fits.get(choice.name, (choice.enhancer, {}))
-    seeded = {**matrix.upstream_options, 'randomness.seed': seed}
-    if base.start is None and strategy == 'zero_shot':
-        start_options = {**own, **seeded}
+    start, recipe = base.start, choice.upstream
+    if start is None and strategy == 'zero_shot':
+        start_options = _with_links(base.config, {**own, **seeded}, seeded)
     else:
-        start_options = {**base.start_options, **seeded}
+        start_options = _with_links(start, {**base.start_options, **seeded}, seeded)
     cfg = apply_strategy(
         cfg,
         strategy,
         enhancer,
-        recipe=choice.upstream,
-        recipe_options={**seeded, **choice.upstream_options},
+        recipe=recipe,
+        recipe_options=_with_links(recipe, {**seeded, **choice.upstream_options}, seeded),
         scene_loss=choice.scene_loss,
-        start=base.start,
+        start=start,
         start_options=start_options,
     )
     merge_fit(cfg, more)
     cfg.merge_from_dict({**choice.options, 'randomness.seed': seed})
     return cfg
+
+
+def _links(cfg: Config) -> list[dict[str, Any]]:
+    """The upstream runs that a config names; what is wrong with the others is said where they are planned."""
+    found = cfg.get('upstream')
+    found = found if isinstance(found, (list, tuple)) else ()
+    return [link for link in found if isinstance(link, dict) and link.get('config') is not None]
+
+
+def _with_links(
+    config: str | None,
+    options: dict[str, Any],
+    seeded: Mapping[str, Any],
+    trail: tuple[tuple[str, str], ...] = (),
+) -> dict[str, Any]:
+    """Options of an upstream run, with `seeded` also for the runs that it builds on itself, and so on."""
+    here = (str(config), repr(sorted(options.items())))
+    if config is None or here in trail:  # a cycle, which is refused where it is planned
+        return options
+    found = dict(options)
+    cfg = load_config(config, options)
+    links = _links(cfg)
+    for index, link in enumerate(cfg.get('upstream') or ()):
+        if link in links:
+            more = {**seeded, **(link.get('cfg_options') or {})}
+            more = _with_links(link['config'], more, seeded, (*trail, here))
+            found[f'upstream.{index}.cfg_options'] = more
+    return found
+
+
+def _check_label(cfg: Config, arm: Arm, matrix: Matrix) -> None:
+    """Raise a ValueError where an arm with a config of its own tells of an enhancer what is not so."""
+    preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
+    if ('enhancer' in preprocessor) == (arm.enhancer.name == 'none'):
+        there = 'has an enhancer' if 'enhancer' in preprocessor else 'has no enhancer'
+        raise ValueError(
+            f'The arm `{arm.name}` of `{matrix.path}` says `enhancer: {arm.enhancer.name}`, but its config {there}; '
+            'say `none` where there is none, and else what it is.'
+        )
 
 
 def draw(of: int, count: int, seed: int) -> list[int]:

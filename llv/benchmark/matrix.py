@@ -18,6 +18,8 @@
     arms:                                            # the ones that are named
       - {name: direct, enhancer: none, strategy: detector_only}
       - {name: hierarchical PSENet, enhancer: PSENet, strategy: hierarchical}
+      - {name: searched, config: searched.py, enhancer: RUAS}    # a config that brings all of it; the enhancer's
+                                                                 # name is for the table, `none` if there is none
     axes:
       labels:
         draw: {into: train_dataloader.dataset.indices, of: 3000}    # random, nested, new for each seed
@@ -78,9 +80,17 @@ class EnhancerChoice:
     fit: dict[str, str] | None = None
 
 
+# what tables call the strategy of an arm that has a config of its own
+AS_CONFIGURED = 'as_configured'
+
+
 @dataclass(frozen=True)
 class Arm:
-    """One row: an enhancer, a model and a strategy; `only` restricts its axes to some values."""
+    """One row: an enhancer, a model and a strategy; `only` restricts its axes to some values.
+
+    With `config` the row is that config as it is, in the place of the model's: it has its enhancer, if any, its losses
+    and what it builds on. Its strategy is :data:`AS_CONFIGURED`, and of the enhancer there is the name alone.
+    """
 
     name: str
     model: Model
@@ -89,6 +99,7 @@ class Arm:
     options: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
     only: dict[str, list[Any]] = field(default_factory=dict)
+    config: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +147,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All cells, in the order in which they run: seeds outermost, so that whole repeats are there first."""
+    """All cells, in the order in which they run: seeds outermost, so that whole repeats are there first.
+
+    The seed of a cell is also that of all runs that it builds on, whether the matrix or a config names them, and of
+    what those build on; the `cfg_options` of a link in a config may say otherwise.
+    """
 
     path: Path
     title: str

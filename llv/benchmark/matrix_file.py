@@ -11,7 +11,7 @@ import yaml
 
 from llv.apis.strategies import STRATEGIES
 
-from .matrix import Arm, Axis, EnhancerChoice, Matrix, Model
+from .matrix import AS_CONFIGURED, Arm, Axis, EnhancerChoice, Matrix, Model
 
 # what a matrix may compare, a file one of them
 KINDS = ('detector', 'segmentor')
@@ -24,7 +24,7 @@ _KNOWN = dict(
     },
     model={'config', 'start', 'options', 'start_options'},
     enhancer={'enhancer', 'upstream', 'scene_loss', 'options', 'upstream_options', 'fit'},
-    arm={'name', 'enhancer', 'strategy', 'options', 'seeds', 'only'},
+    arm={'name', 'enhancer', 'strategy', 'options', 'seeds', 'only', 'config'},
     axis={'draw', 'values'},
     fit={'kind', 'dark', 'bright'},
 )  # fmt: skip
@@ -67,7 +67,7 @@ def read_matrix(path: Path, seeds: list[int] | None = None) -> Matrix:
         path=path,
         title=str(found.get('title', path.stem)),
         metric=str(found['metric']),
-        arms=_arms(found, models, enhancers, axes, where),
+        arms=_arms(found, models, enhancers, axes, path),
         axes=axes,
         seeds=_seeds(seeds if seeds is not None else found.get('seeds', [0]), where),
         scale=float(found.get('scale', 1.0)),
@@ -97,14 +97,15 @@ def read_matrix(path: Path, seeds: list[int] | None = None) -> Matrix:
     return matrix
 
 
-def _arms(found: dict, models: dict, enhancers: dict, axes: list[Axis], where: str) -> list[Arm]:
+def _arms(found: dict, models: dict, enhancers: dict, axes: list[Axis], path: Path) -> list[Arm]:
+    where = f'`{path}`'
     if 'arms' in found and 'strategies' in found:
         raise ValueError(f'{where} has `arms` and `strategies`; keep one of them.')
     if 'arms' in found:
         if not isinstance(found['arms'], list) or not found['arms']:
             raise ValueError(f'`arms` of {where} must be a list with an arm in it.')
         return [
-            _arm(content, models, enhancers, axes, f'`arms[{index}]` of {where}')
+            _arm(content, models, enhancers, axes, path, f'`arms[{index}]` of {where}')
             for index, content in enumerate(found['arms'])
         ]
     strategies = found.get('strategies') or ['detector_only']
@@ -136,9 +137,23 @@ def _arms(found: dict, models: dict, enhancers: dict, axes: list[Axis], where: s
     return arms
 
 
-def _arm(content: Any, models: dict, enhancers: dict, axes: list[Axis], where: str) -> Arm:
+def _arm(
+    content: Any, models: dict, enhancers: dict, axes: list[Axis], path: Path, where: str
+) -> Arm:
     kind = next(iter(models.values())).kind
     content = _mapping(content, 'arm', where, {kind})
+    config = content.get('config')
+    if config is not None:
+        config = _config(config, path)
+        if 'strategy' in content:
+            raise ValueError(
+                f'{where} has a `config` of its own, which says how it is trained; take `strategy` out.'
+            )
+        if 'name' not in content:
+            raise ValueError(f'{where} has a `config` of its own and no `name`; give it one.')
+        # a name for the tables
+        label = str(content.get('enhancer', 'none'))
+        enhancers = {**enhancers, label: EnhancerChoice(label)}
     picks = {}
     for key, table, default in (
         (kind, models, next(iter(models))),
@@ -152,8 +167,9 @@ def _arm(content: Any, models: dict, enhancers: dict, axes: list[Axis], where: s
                 + '.'
             )
         picks[key] = table[name]
-    strategy = str(content.get('strategy', 'detector_only'))
-    _check_strategy(strategy, where)
+    strategy = str(content.get('strategy', 'detector_only' if config is None else AS_CONFIGURED))
+    if config is None:
+        _check_strategy(strategy, where)
     enhancer: EnhancerChoice = picks['enhancer']
     if strategy in ('end_to_end', 'end_to_end_scene', 'hierarchical') and enhancer.enhancer is None:
         raise ValueError(f'{where} is `{strategy}`, but its enhancer `{enhancer.name}` is none.')
@@ -178,6 +194,7 @@ def _arm(content: Any, models: dict, enhancers: dict, axes: list[Axis], where: s
         options=_mapping(content.get('options') or {}, None, f'`options` of {where}'),
         seeds=None if seeds is None else tuple(_seeds(seeds, where)),
         only=only,
+        config=config,
     )
 
 

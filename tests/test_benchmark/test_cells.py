@@ -10,6 +10,7 @@ from llv.benchmark.cells import draw, plan_cell, read_metrics
 from llv.benchmark.fits import channel_statistics, fit_control, merge_fit
 from llv.benchmark.matrix_file import read_matrix
 from llv.engine.settings import RunOptions
+from llv.engine.upstream import _plan
 from llv.registry import MODELS
 
 DETECTOR = """
@@ -222,3 +223,108 @@ def test_statistics_of_a_constant_picture_have_no_spread():
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='no picture to fit'):
         fit_control(dict(kind='mean', bright=str(tmp_path)))
+
+
+CHAIN = (
+    DETECTOR
+    + """
+upstream = [dict(config='{{ fileDirname }}/search.py', take='genotype', into='model.genotype')]
+"""
+)
+SEARCH = (
+    DETECTOR
+    + """
+upstream = [
+    dict(config='{{ fileDirname }}/day.py', into='load_from', prefix='', cfg_options={'train_cfg.max_iters': 7}),
+    dict(config='{{ fileDirname }}/psenet.py', into='load_from', prefix='', cfg_options={'randomness.seed': 9}),
+]
+"""
+)
+LINKS = {
+    'randomness.seed': 1,
+    'upstream.0.cfg_options': {'randomness.seed': 1, 'train_cfg.max_iters': 7},
+    'upstream.1.cfg_options': {'randomness.seed': 9},
+}
+
+
+@pytest.fixture
+def chain(plan, tmp_path):
+    (tmp_path / 'det.py').write_text(CHAIN)
+    (tmp_path / 'search.py').write_text(SEARCH)
+    (tmp_path / 'own.py').write_text(CHAIN + "custom_hooks = ['its own']\n")
+    return tmp_path
+
+
+def plan_one(folder, text, seed=1):
+    (folder / 'matrix.yml').write_text(text)
+    matrix = read_matrix(folder / 'matrix.yml', [seed])
+    (cell,) = [plan_cell(matrix, p, folder / 'w', RunOptions(), {}) for p in matrix.points()]
+    return cell
+
+
+ONE = 'metric: AP50\ndetectors:\n  small: {config: det.py}\n'
+
+
+def test_runs_that_a_config_names_have_the_seed_of_the_cell_and_so_what_they_build_on(chain):
+    cell = plan_one(chain, ONE)
+    (link,) = cell.cfg.upstream
+    assert Config(link).to_dict()['cfg_options'] == LINKS
+    # what is planned from it, down to the last run
+    (search,) = _plan(cell.cfg, RunOptions(), ())
+    assert search.cfg.randomness.seed == 1
+    assert [run.cfg.randomness.seed for run in search.links] == [1, 9]
+    assert search.links[0].cfg.train_cfg.max_iters == 7
+    assert plan_one(chain, ONE, seed=2).digest != cell.digest
+
+
+@pytest.mark.parametrize(
+    'arm', ['{strategy: zero_shot, enhancer: lit}', '{strategy: detector_only}']
+)
+def test_a_start_has_the_seed_also_where_it_builds_on_something(chain, arm):
+    (chain / 'det.py').write_text(DETECTOR if 'only' in arm else CHAIN)
+    start = ', start: search.py' if 'only' in arm else ''
+    text = f'metric: AP50\ndetectors:\n  small: {{config: det.py{start}}}\n'
+    text += f'enhancers: {{none: , lit: {{enhancer: psenet}}}}\narms: [{arm}]\n'
+    start = _plan(plan_one(chain, text).cfg, RunOptions(), ())[-1]
+    assert start.cfg.randomness.seed == 1
+    links = start.links if 'only' in arm else start.links[0].links
+    assert [run.cfg.randomness.seed for run in links] == [1, 9]
+
+
+def test_a_recipe_has_the_seed_also_where_it_builds_on_something(chain):
+    (chain / 'det.py').write_text(DETECTOR)
+    text = (
+        ONE
+        + 'enhancers: {lit: {enhancer: psenet, upstream: search.py}}\narms: [{enhancer: lit, strategy: frozen}]\n'
+    )
+    (recipe,) = _plan(plan_one(chain, text).cfg, RunOptions(), ())
+    assert [run.cfg.randomness.seed for run in recipe.links] == [1, 9]
+
+
+def test_runs_that_close_to_a_cycle_are_refused_and_not_followed(chain):
+    (chain / 'search.py').write_text(CHAIN)
+    with pytest.raises(ValueError, match='close to a cycle'):
+        plan_one(chain, ONE)
+
+
+def test_an_arm_with_a_config_of_its_own_is_that_config(chain):
+    (chain / 'det.py').write_text(DETECTOR)
+    text = ONE + 'arms: [{name: searched, config: own.py, options: {train_cfg.max_iters: 4}}]\n'
+    cell = plan_one(chain, text)
+    assert cell.cfg.custom_hooks == ['its own']
+    assert cell.cfg.train_cfg.max_iters == 4 and cell.cfg.randomness.seed == 1
+    assert Config(cell.cfg.upstream[0]).to_dict()['cfg_options'] == LINKS
+    assert cell.point.cell == dict(
+        arm='searched', detector='small', enhancer='none', strategy='as_configured', seed=1
+    )
+
+
+def test_what_an_arm_calls_its_enhancer_is_held_against_its_config(chain):
+    text = ONE + "arms: [{name: searched, config: own.py, enhancer: 'RUAS, searched'}]\n"
+    with pytest.raises(ValueError, match='`searched` .*its config has no enhancer'):
+        plan_one(chain, text)
+    lit = "model['data_preprocessor'] = dict(type='llv.EnhancedDataPreprocessor', enhancer=dict(type='llv.RUAS'))\n"
+    (chain / 'own.py').write_text(CHAIN + lit)
+    assert plan_one(chain, text).point.cell['enhancer'] == 'RUAS, searched'
+    with pytest.raises(ValueError, match='`searched` .*its config has an enhancer'):
+        plan_one(chain, text.replace("'RUAS, searched'", 'none'))

@@ -126,3 +126,23 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     (tmp_path / 'broken.yml').write_text('a: [1')
     with pytest.raises(ValueError, match='no YAML'):
         read_matrix(tmp_path / 'broken.yml')
+
+
+@pytest.mark.parametrize(
+    'arm, message',
+    [
+        (dict(name='a', config='day.py', strategy='frozen'), 'take `strategy` out'),
+        (dict(config='day.py'), 'no `name`'),
+        (dict(name='a', config='none.py'), 'The config `none.py` .* is not there'),
+    ],
+)
+def test_an_arm_with_a_config_of_its_own_that_is_wrong_is_refused(read, arm, message):
+    error = FileNotFoundError if 'not there' in message else ValueError
+    with pytest.raises(error, match=message):
+        read(dict(arms=[arm]))
+
+
+def test_an_arm_with_a_config_of_its_own_names_an_enhancer_as_it_likes(read):
+    (arm,) = read(dict(arms=[dict(name='a', config='day.py', enhancer='of its own')])).arms
+    assert arm.enhancer.name == 'of its own' and arm.strategy == 'as_configured'
+    assert arm.config.endswith('day.py') and arm.model.name == 'small'

@@ -110,8 +110,9 @@ def test_a_second_run_takes_what_is_there_and_one_that_is_gone_comes_back_the_sa
 def test_a_report_of_half_a_matrix_says_what_is_missing(finished, capsys):
     file, work, _ = finished
     page = work.parent / 'page.md'
-    page.write_text('Before\n<!-- begin results -->\n<!-- end results -->\nAfter\n')
-    assert run(file, '--work-dir', work, '--report-only', '--seeds', 0, 1, '--write', page) == 0
+    page.write_text('Before\n<!-- begin here -->\n<!-- end here -->\nAfter\n')
+    given = ('--report-only', '--seeds', 0, 1, '--write', page, '--mark', 'here')
+    assert run(file, '--work-dir', work, *given) == 0
     assert '8 of 16 cells' in capsys.readouterr().out
     assert '8 of 16' in (work / 'results.md').read_text(encoding='utf-8')
     written = page.read_text(encoding='utf-8')

@@ -1,6 +1,7 @@
 """tools/analysis_tools/compare_recipes.py: trains arms, keeps them, and tells mistakes before it trains."""
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_arms_are_trained_measured_and_kept(tmp_path, compare):
     assert status == 0, error
     assert {f: f.stat().st_mtime_ns for f in (tmp_path / 'work').rglob('result.json')} == records
     assert json.loads(figures.read_text())['tables'] == report['tables']
+
+
+def test_what_an_arm_builds_on_has_its_pictures_and_its_seed_to_the_last_run():
+    options = runpy.run_path(f'{CONFIGS.parent}/tools/{TOOL}.py')['upstream_options']
+    own = {'train_dataloader.dataset.data_root': 'here/', 'randomness.seed': 4}
+    found = options(str(CONFIGS / 'ruas' / 'ruas-a_night-scenes.py'), 'here/', 4)
+    assert found == {**own, 'upstream.0.cfg_options': {**own, 'upstream.0.cfg_options': own}}
+    # α is judged by pictures of the same folder
+    judge = {'train_cfg.valid_dataloader.dataset.data_root': 'here/'}
+    search = str(CONFIGS / 'night_scenes' / 'search' / 'ruas.py')
+    assert options(search, 'here/', 4) == {**own, **judge}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from llv.search.spaces import CELL_EDGES, LOW_LEVEL
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = 'analysis_tools/planted_edges'
 MARKS = '<!-- begin planted-edges -->\n<!-- end planted-edges -->\n'
-TINY = dict(steps=60, batch_size=2, size=8, alpha_lr=0.03, weight_lr=0.05)
+TINY = dict(steps=60, batch_size=2, size=8, alpha_lr=0.03, weight_lr=0.05, weight_decay=0.03)
 
 
 @pytest.fixture(scope='module')
@@ -122,6 +122,26 @@ def test_a_search_moves_the_weights_of_candidates_only_where_they_are_trainable(
         assert all(name.startswith('refine.0.candidates.') for name in moved)
 
 
+def test_the_weights_of_candidates_decay(tool, monkeypatch):
+    students = []
+
+    def watched(*args):
+        teacher, student = plant(*args)
+        students.append(student)
+        return teacher, student
+
+    monkeypatch.setattr(tool, 'plant', watched)
+    norms = []
+    for decay in (0.0, 0.5):
+        # the pictures and the first weights are the same; each step takes rate × decay from them
+        tool.search(
+            'd1', 'conv_3x3', True, 0, Namespace(**dict(TINY, steps=20, weight_decay=decay))
+        )
+        candidate = students[-1].distill[0].candidates[LOW_LEVEL.candidates.index('dilconv_3x3')]
+        norms.append(candidate.conv.weight.norm().item())
+    assert norms[1] < 0.8 * norms[0]
+
+
 def test_successes_are_counted_by_class_and_by_operation(tool):
     names = ['conv_3x3', 'resconv_3x3', 'dilconv_3x3', 'conv_1x1', 'conv_3x3']
     runs = [dict(found=name, weight=0.5, loss=0.25) for name in names]
@@ -159,6 +179,7 @@ def test_the_tool_writes_a_record_and_a_page(call_tool, tmp_path):
     [
         (['--seeds', '0'], 'must be a whole number from 1'),
         (['--alpha-lr', '0'], '`--alpha-lr` must be above 0'),
+        (['--weight-decay', '-1'], '`--weight-decay` must be at least 0'),
         (['--edges', 'd5'], 'invalid choice'),
         (['--out', 'found.txt'], 'must name a `.json` file'),
         (['--write', 'missing.md'], 'is not there'),

@@ -53,17 +53,26 @@ def test_searches_go_on_and_are_reported(tmp_path, call_tool, capsys):
     assert len(study.genotypes('beta=0')) == len(study.genotypes('random')) == 1
     assert not study.genotypes('global') and json.loads(file.read_text())['settings']['iters'] == 1
 
+    named = ['--name', 'longer', '--weight-decay', 0.5, '--methods', 'cooperative']
+    status, error = call_tool(TOOL, 'search', 'control', *arguments, *named)
+    assert status == 0, error
+    second = read_study(tmp_path / 'searches_control_longer.json')
+    assert second.settings == {**SEARCH, 'iters': 1, 'weight_decay': 0.5}
+    assert len(second.genotypes('cooperative')) == 1
+
     page = tmp_path / 'page.md'
     page.write_text('before\n<!-- begin results -->\n<!-- end results -->\nbehind\n')
     assert call_tool(TOOL, 'report', '--write', page, '--folder', tmp_path)[0] == 0
     text = page.read_text()
     assert text.startswith('before') and text.endswith('behind\n')
     assert '### interaction' in text and '### control' in text and '| beta=0' in text
+    assert text.index('its decay 0.0') < text.index('its decay 0.5')
 
 
 def test_user_errors_are_one_sentence(tmp_path, call_tool):
     cases = [
         (['table', 'control', '--seeds', 0], '`--seeds` must be 1 or more'),
+        (['search', 'control', '--weight-decay', -1], '`--weight-decay` must be 0 or more'),
         (['search', 'control', '--methods', 'best'], '`--methods` must be of cooperative'),
         (['report'], 'table_interaction.json'),
         (['report', '--write', tmp_path / 'gone.md'], 'gone.md'),

@@ -5,10 +5,10 @@ Example:
         --data data/night_scenes --write docs/recipes.md
 
 An arms file is JSON: table name -> list of arms, each with `name`, `config` (relative to the file, or `package::…`)
-and, where wanted, `options` (config values that replace those of the config) and `seeds`. Arms are trained one after
-the other; finished ones are kept in the work folder and taken from there. Scores are means over the held-out pictures
-`val/night` against `val/day`; the gain and the gamma are fitted on all of `train/night` and `train/day` by least
-squares.
+and, where wanted, `options` (config values that replace those of the config) and `seeds`. What an arm builds on, a
+search for instance, has the seed of the arm. Arms are trained one after the other; finished ones are kept in the work
+folder and taken from there. Scores are means over the held-out pictures `val/night` against `val/day`; the gain and the
+gamma are fitted on all of `train/night` and `train/day` by least squares.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def run(arm: dict[str, Any], seed: int, args: argparse.Namespace, data_root: str
     cfg.work_dir = str(folder)
     cfg.experiment_name = f'{slug}_{digest[:8]}_{seed}'
     for link in cfg.get('upstream', []):
-        link['cfg_options'] = upstream_options(link['config'], data_root)
+        link['cfg_options'] = upstream_options(link['config'], data_root, seed)
     started = time.monotonic()
     with separate_runs() as runners:
         runner = train(cfg, RunOptions(upstream_dir=str(args.work_dir / 'upstream')))
@@ -225,12 +225,14 @@ def move_data(node: Any, data_root: str) -> None:
             move_data(value, data_root)
 
 
-def upstream_options(config: str, data_root: str) -> dict[str, Any]:
-    """The same for an upstream config, and for what that builds on."""
+def upstream_options(config: str, data_root: str, seed: int) -> dict[str, Any]:
+    """Pictures and seed of an upstream config, and of what that builds on."""
     cfg = load_config(config)
-    options = {'train_dataloader.dataset.data_root': data_root}
+    options = {'train_dataloader.dataset.data_root': data_root, 'randomness.seed': seed}
+    if 'valid_dataloader' in cfg.train_cfg:  # a search
+        options['train_cfg.valid_dataloader.dataset.data_root'] = data_root
     for k, link in enumerate(cfg.get('upstream', [])):
-        options[f'upstream.{k}.cfg_options'] = upstream_options(link['config'], data_root)
+        options[f'upstream.{k}.cfg_options'] = upstream_options(link['config'], data_root, seed)
     return options
 
 

@@ -1,7 +1,7 @@
 """Does a search find the operation that was planted on an edge?
 
 Example:
-    python tools/analysis_tools/planted_edges.py --trainable --out docs/planted_edges.json \\
+    python tools/analysis_tools/planted_edges.py --trainable --first-seed 10 --out docs/planted_edges.json \\
         --write docs/search_planted.md
 
 A teacher is the cell of RUAS with random weights; one of its edges holds the planted operation, the others 3×3
@@ -10,7 +10,8 @@ random pictures. Edge after edge, teacher after teacher, seed after seed:
 
 frozen      Each candidate keeps its own random weights, the planted one the teacher's, so that the answer is unique.
             α alone learns, by the gradient of the loss.
-trainable   Candidates know nothing of the teacher and are trained with α, by the second-order step of the search loop.
+trainable   Candidates know nothing of the teacher and are trained with α, by the second-order step of the search loop,
+            with weight decay: without it α stands still once all candidates together imitate the teacher.
 
 Found is the candidate of the largest α at the end. It counts where it is of the planted one's function class: with free
 weights a convolution and its residual twin compute the same. Skip and 1×1 teachers are contained in the larger
@@ -56,15 +57,22 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--seeds', type=positive, default=10, help='how many, from 0')
+    parser.add_argument('--seeds', type=positive, default=10, help='how many')
+    parser.add_argument('--first-seed', type=int, default=0, help='the others follow it')
     parser.add_argument(
         '--trainable', action='store_true', help='also with trainable weights (five times as long)'
     )
     parser.add_argument('--teachers', nargs='+', choices=TEACHERS, default=list(TEACHERS))
     parser.add_argument('--edges', nargs='+', choices=CELL_EDGES, default=list(CELL_EDGES))
-    parser.add_argument('--steps', type=positive, default=100, help='of α in each search')
+    parser.add_argument('--steps', type=positive, default=200, help='of α in each search')
     parser.add_argument('--alpha-lr', type=float, default=0.02, help="Adam's learning rate for α")
     parser.add_argument('--weight-lr', type=float, default=0.05, help="SGD's for the candidates")
+    parser.add_argument(
+        '--weight-decay',
+        type=float,
+        default=0.03,
+        help="SGD's for the candidates; what keeps α moving once they imitate the teacher",
+    )
     parser.add_argument('--batch-size', type=positive, default=4)
     parser.add_argument('--size', type=positive, default=16, help='height and width of pictures')
     parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
@@ -73,6 +81,8 @@ def parse_args() -> argparse.Namespace:
     for name in ('alpha_lr', 'weight_lr'):
         if not getattr(args, name) > 0:
             parser.error(f'`--{name.replace("_", "-")}` must be above 0')
+    if not args.weight_decay >= 0:
+        parser.error('`--weight-decay` must be at least 0')
     return args
 
 
@@ -101,7 +111,11 @@ def search(
     (alpha,), omega = arch_parameters(student), weight_parameters(student)
     settings = {key: value for key, value in ARCH_OPTIMIZER.items() if key != 'type'}
     arch = torch.optim.Adam([alpha], **dict(settings, lr=args.alpha_lr))
-    weights = torch.optim.SGD(omega, args.weight_lr, MOMENTUM) if omega else None
+    weights = (
+        torch.optim.SGD(omega, args.weight_lr, MOMENTUM, weight_decay=args.weight_decay)
+        if omega
+        else None
+    )
     for step in range(args.steps):
         buffers = (
             [weights.state.get(value, {}).get('momentum_buffer') for value in omega]
@@ -116,6 +130,7 @@ def search(
             args.weight_lr,
             momentum=MOMENTUM,
             momentum_buffers=buffers,
+            weight_decay=args.weight_decay,
         )
         (alpha.grad,) = result.total
         arch.step()
@@ -200,13 +215,22 @@ def main() -> None:
         for mode, teacher, edge in cells:
             progress.set_description(f'{mode} {teacher} {edge}')
             runs = []
-            for seed in range(args.seeds):
+            for seed in range(args.first_seed, args.first_seed + args.seeds):
                 runs.append(search(edge, teacher, mode == 'trainable', seed, args))
                 progress.update()
             results.append(dict(mode=mode, teacher=teacher, edge=edge, **summarize(runs, teacher)))
     minutes = (time.monotonic() - start) / 60
     machine, command = describe_machine(), shlex.join(['python', *sys.argv])
-    names = ('seeds', 'steps', 'alpha_lr', 'weight_lr', 'batch_size', 'size')
+    names = (
+        'seeds',
+        'first_seed',
+        'steps',
+        'alpha_lr',
+        'weight_lr',
+        'weight_decay',
+        'batch_size',
+        'size',
+    )
     report = dict(
         command=command,
         machine=machine,

@@ -42,6 +42,10 @@ def parse_args() -> argparse.Namespace:
     search.add_argument(
         '--methods', nargs='+', help='only these: cooperative, global, independent, beta=0, random'
     )
+    search.add_argument(
+        '--weight-decay', type=float, help='of the weights of candidates; only for a new file'
+    )
+    search.add_argument('--name', help='of a second file of searches: searches_TASK_NAME.json')
     report = commands.add_parser('report', help='tables of regrets')
     report.add_argument('--write', type=Path, metavar='PAGE', help='page with a part `results`')
     for command in (table, search, report):
@@ -68,8 +72,15 @@ def main() -> None:
         if args.command == 'table':
             make_table(args.folder / f'table_{args.task}.json', args.task, args.seeds, args.steps)
         else:
-            file = args.folder / f'searches_{args.task}.json'
-            make_study(file, args.task, args.seeds, args.steps, args.methods)
+            if args.weight_decay is not None and not args.weight_decay >= 0:
+                raise ValueError(
+                    f'`--weight-decay` must be 0 or more, but got {args.weight_decay}.'
+                )
+            name = f'_{args.name}' if args.name else ''
+            file = args.folder / f'searches_{args.task}{name}.json'
+            changed = dict(iters=args.steps, weight_decay=args.weight_decay)
+            changed = {key: value for key, value in changed.items() if value is not None}
+            make_study(file, args.task, args.seeds, changed, args.methods)
 
 
 def make_table(file: Path, task: str, seeds: int, steps: int | None) -> None:
@@ -86,9 +97,9 @@ def make_table(file: Path, task: str, seeds: int, steps: int | None) -> None:
 
 
 def make_study(
-    file: Path, task: str, seeds: int, steps: int | None, methods: list[str] | None
+    file: Path, task: str, seeds: int, changed: dict[str, float], methods: list[str] | None
 ) -> None:
-    """Run the searches that lack."""
+    """Run the searches that lack; `changed` are settings other than the usual ones."""
     from llv.benchmark.tabular.study import (
         METHODS,
         SETTINGS,
@@ -101,7 +112,7 @@ def make_study(
     for method in methods or ():
         if method not in METHODS:
             raise ValueError(f'`--methods` must be of {", ".join(METHODS)}, but one is `{method}`.')
-    settings = {**SETTINGS, **({} if steps is None else dict(iters=steps))}
+    settings = {**SETTINGS, **changed}
     study = read_study(file) if file.is_file() else Study(task, settings)
     check_same(file, (study.task, study.settings), (task, settings))
     lacking = [pair for pair in study.missing(seeds) if not methods or pair[0] in methods]
@@ -129,9 +140,9 @@ def report(folder: Path, page: Path | None) -> None:
         around_markers(page, 'results')  # before anything is read, whether it has that part
     parts = []
     for task in TASKS:
-        searches = folder / f'searches_{task}.json'
-        study = read_study(searches) if searches.is_file() else None
-        parts.append(report_text(read_table(folder / f'table_{task}.json'), study))
+        # by name, the usual settings first
+        studies = [read_study(file) for file in sorted(folder.glob(f'searches_{task}*.json'))]
+        parts.append(report_text(read_table(folder / f'table_{task}.json'), *studies))
     text = '\n\n'.join(parts)
     if page is None:
         print(text)

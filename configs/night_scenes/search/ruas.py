@@ -1,5 +1,5 @@
-# Scene module and noise removal of RUAS searched together on unlabelled night pictures, with the numbers of the
-# released search; half of the pictures train, the other half judges.
+# Scene module and noise removal of RUAS searched together on unlabelled night pictures of 96 pixels; half of the
+# pictures train, the other half judges.
 _base_ = '../../_base_/enhancer_runtime.py'
 model = dict(
     type='llv.EnhancementModel',
@@ -9,54 +9,44 @@ model = dict(
 )
 train_dataloader = dict(
     batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
+    num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='llv.PictureFolder',
-        data_root='data/night_scenes/',
+        data_root='data/night_scenes_96/',
         data_prefix=dict(img='unlabelled/night'),
-        indices=200,
-        pipeline=[
-            dict(type='llv.LoadPicture'),
-            dict(type='llv.RandomCrop', size=(128, 128)),
-            dict(type='llv.PackEnhancementInputs'),
-        ],
+        indices=750,
+        pipeline=[dict(type='llv.LoadPicture'), dict(type='llv.PackEnhancementInputs')],
     ),
 )
 valid_dataloader = dict(
     batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
+    num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='llv.PictureFolder',
-        data_root='data/night_scenes/',
+        data_root='data/night_scenes_96/',
         data_prefix=dict(img='unlabelled/night'),
-        indices=-200,
-        pipeline=[
-            dict(type='llv.LoadPicture'),
-            dict(type='llv.RandomCrop', size=(128, 128)),
-            dict(type='llv.PackEnhancementInputs'),
-        ],
+        indices=-750,
+        pipeline=[dict(type='llv.LoadPicture'), dict(type='llv.PackEnhancementInputs')],
     ),
 )
 train_cfg = dict(
     type='llv.CooperativeSearchLoop',
-    max_iters=2000,
+    max_iters=600,
     valid_dataloader=valid_dataloader,
     beta=1.0,
-    task_interval=10,
-    # only the virtual step: the released search trains ω at a constant rate and without decay
-    step_size=(0.005, 0.001),
-    virtual_weight_decay=3e-4,
-    arch_optimizer=dict(type='Adam', lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3),
-    check_interval=200,
-    stop_after=None,
+    # the released search takes 20 epochs in second order, with the noise removal in every tenth step and 3e-4 for α:
+    # Adam would move it by 0.2 or so in as few steps as here, and no edge would decide
+    order=1,
+    task_interval=2,
+    arch_optimizer=dict(type='Adam', lr=0.02, betas=(0.5, 0.999), weight_decay=1e-3),
+    check_interval=100,
 )
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.005, momentum=0.9),
+    # without decay α does not decide (docs/search_planted.md)
+    optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=0.03),
     clip_grad=dict(max_norm=5, norm_type=2),
 )
 param_scheduler = None

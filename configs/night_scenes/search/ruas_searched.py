@@ -1,21 +1,5 @@
-# What the search found, trained anew by the published recipe of the scene module; the search runs first.
-_base_ = [
-    '../../_base_/schedules/ruas_800.py',
-    '../../_base_/enhancer_runtime.py',
-]
-model = dict(type='llv.EnhancementModel', enhancer=dict(type='llv.RUAS', version='RUAS'))
-train_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type='llv.PictureFolder',
-        data_root='data/night_scenes/',
-        data_prefix=dict(img='unlabelled/night'),
-        pipeline=[dict(type='llv.LoadPicture'), dict(type='llv.PackEnhancementInputs')],
-    ),
-)
+# What `ruas.py` finds, trained as `ruas_fixed.py`; the search runs first.
+_base_ = 'ruas_fixed.py'
 upstream = [
     dict(
         config='{{ fileDirname }}/ruas.py',

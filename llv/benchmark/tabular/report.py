@@ -15,14 +15,15 @@ from .table import Table, interaction_share
 _SHORT = {'conv_1x1': '1-C', 'conv_3x3': '3-C', 'dilconv_3x3': '3-2-DC'}
 
 
-def report_text(table: Table, study: Study | None) -> str:
+def report_text(table: Table, *studies: Study) -> str:
     """A section on one task; where the table or the searches lack something, it says so.
 
     Raises:
-        ValueError: No seed of the table has all networks, or the two are of different tasks.
+        ValueError: No seed of the table has all networks, or searches are of another task.
     """
-    if study is not None and study.task != table.task:
-        raise ValueError(f'The searches are of `{study.task}`, the table is of `{table.task}`.')
+    for study in studies:
+        if study.task != table.task:
+            raise ValueError(f'The searches are of `{study.task}`, the table is of `{table.task}`.')
     seeds = table.seeds()
     losses = table.losses()
     mean = losses.mean(axis=0)
@@ -36,9 +37,17 @@ def report_text(table: Table, study: Study | None) -> str:
         'networks' + (f' (of which noise {100 * noise:.1f} %).' if len(seeds) > 1 else '.'),
         markdown_table(_grid(mean)),
     ]
-    if study is not None:
-        lines.append(markdown_table(_regrets(table, study)))
+    for study in studies:
+        lines += [f'{_settings(study)}:', markdown_table(_regrets(table, study))]
     return '\n\n'.join(lines)
+
+
+def _settings(study: Study) -> str:
+    names = dict(
+        iters='steps of each level', lr='rate of ω', weight_decay='its decay', arch_lr='rate of α'
+    )
+    told = [f'{name} {study.settings[key]}' for key, name in names.items() if key in study.settings]
+    return 'Searches, ' + ', '.join(told) if told else 'Searches'
 
 
 def _told(genotype: tuple[str, ...]) -> str:

@@ -28,7 +28,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     'random': None,
 }
 # of every search; one that is independent has each of its levels move in half of the iterations
-SETTINGS: dict[str, Any] = dict(iters=150, batch_size=8, lr=0.05, arch_lr=0.005)
+SETTINGS: dict[str, Any] = dict(iters=150, batch_size=8, lr=0.05, arch_lr=0.005, weight_decay=0.0)
 
 
 def search(
@@ -39,6 +39,7 @@ def search(
     batch_size: int = SETTINGS['batch_size'],
     lr: float = SETTINGS['lr'],
     arch_lr: float = SETTINGS['arch_lr'],
+    weight_decay: float = SETTINGS['weight_decay'],
 ) -> Genotype:
     """What a method finds: a search with :class:`llv.engine.loops.CooperativeSearchLoop`, second order, or a draw.
 
@@ -53,6 +54,7 @@ def search(
         batch_size: Pictures of a batch, of both streams.
         lr: Rate of SGD with momentum 0.9, for ω.
         arch_lr: Rate of Adam, for α.
+        weight_decay: Of ω, also in the virtual step.
 
     Raises:
         ValueError: There is no such task or method.
@@ -83,7 +85,9 @@ def search(
                 arch_optimizer=dict(type='Adam', lr=arch_lr, betas=(0.5, 0.999)),
                 **settings,
             ),
-            optim_wrapper=dict(optimizer=dict(type='SGD', lr=lr, momentum=0.9)),
+            optim_wrapper=dict(
+                optimizer=dict(type='SGD', lr=lr, momentum=0.9, weight_decay=weight_decay)
+            ),
             default_hooks=dict(logger=None, checkpoint=None),
             log_level='ERROR',
             default_scope='llv',
