@@ -34,7 +34,7 @@ STUDIES = sorted(ROOT.glob('night_scenes/*/*.py'))
 DETECTORS = ('dark_face', 'fddb', 'ssd', 'wider_face')
 SEGMENTORS = ('acdc', 'cityscapes_dark', 'dark_zurich', 'night_city', 'nighttime_driving')
 # networks as published are large: they are built without memory for their weights
-LARGE = DETECTORS + SEGMENTORS
+LARGE = (*DETECTORS, *SEGMENTORS, 'erl')
 # strategy: (frozen, scene loss, upstream targets in the ExDark configs)
 WEIGHTS = 'model.data_preprocessor.enhancer.weights'
 STRATEGIES = {

@@ -208,7 +208,7 @@ def run_upstream(cell: Cell, index: int, options: RunOptions) -> None:
     """Train one of the runs that a cell builds on, if it is not finished."""
     cfg = copy.deepcopy(cell.cfg)
     cfg.upstream = [cfg.upstream[index]]
-    with _quiet(cell.folder.parent.parent / 'upstream.log'):
+    with quiet(cell.folder.parent.parent / 'upstream.log'):
         use_weights_only_loading()
         run_upstreams(cfg, options)
 
@@ -226,7 +226,7 @@ def run_cell(cell: Cell, matrix: Matrix, options: RunOptions) -> dict[str, Any]:
 
 def _run_cell(cell: Cell, matrix: Matrix, options: RunOptions) -> dict[str, Any]:
     started = time.monotonic()
-    with _quiet(cell.folder / 'output.log'):
+    with quiet(cell.folder / 'output.log'):
         use_weights_only_loading()
         cfg = run_upstreams(cell.cfg, options)
         trains = cfg.get('train_cfg') is not None
@@ -319,7 +319,7 @@ def _curves(runner: Runner) -> dict[str, Curve]:
 
 
 @contextlib.contextmanager
-def _quiet(file: Path) -> Iterator[None]:
+def quiet(file: Path) -> Iterator[None]:
     """The output of a run goes to a file, also that of the loggers that are there already."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, 'a', encoding='utf-8') as stream, contextlib.ExitStack() as stack:

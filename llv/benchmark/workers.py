@@ -58,7 +58,7 @@ def _run(jobs: list[Job], matrix: Matrix, workers: int) -> dict[str, str]:
     started, done, failed = time.monotonic(), 0, {}
     if not jobs:
         return failed
-    for title, result, error in _results(jobs, workers):
+    for title, result, error in run_jobs(jobs, workers):
         done += 1
         spent = (time.monotonic() - started) / 60
         left = spent / done * (len(jobs) - done)
@@ -74,7 +74,7 @@ def _run(jobs: list[Job], matrix: Matrix, workers: int) -> dict[str, str]:
     return failed
 
 
-def _results(jobs: list[Job], workers: int) -> Iterator[tuple[str, Any, str | None]]:
+def run_jobs(jobs: list[Job], workers: int) -> Iterator[tuple[str, Any, str | None]]:
     """Title, result and error of each job as it ends."""
     if workers == 1:
         for title, function, arguments in jobs:

@@ -10,12 +10,22 @@ from .enhancers import *  # noqa: F401, F403
 from .layers import FrozenBN
 from .losses import *  # noqa: F401, F403
 from .pseudo_target_model import PseudoTargetModel
+from .regularizers import (
+    BatchCorrelationModel,
+    BatchCorrelationModule,
+    PooledL1Loss,
+    SampleRelationLoss,
+)
 
 __all__ = [
+    'BatchCorrelationModel',
+    'BatchCorrelationModule',
     'EnhancedDataPreprocessor',
     'EnhancementModel',
     'FrozenBN',
     'PhotoMetricDistortion',
     'PictureDataPreprocessor',
+    'PooledL1Loss',
     'PseudoTargetModel',
+    'SampleRelationLoss',
 ]

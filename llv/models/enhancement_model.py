@@ -15,6 +15,7 @@ from llv.registry import MODELS
 from llv.utils.grouping import group_by_size
 
 from .losses.weighting import mean_over_groups
+from .regularizers.attachment import attach
 
 
 @MODELS.register_module()
@@ -27,11 +28,20 @@ class EnhancementModel(BaseModel):
     Args:
         enhancer: Config of an enhancer.
         data_preprocessor: Config that yields RGB pictures in [0, 1].
+        regularizer: Config of what judges the results of a batch beside that loss, such as ``llv.SampleRelationLoss``;
+            it needs references. It is no part of the model: neither parameters nor checkpoints change by it, and
+            testing does not know it. Losses that relate samples need pictures of one size.
     """
 
-    def __init__(self, enhancer: dict, data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self,
+        enhancer: dict,
+        data_preprocessor: dict | None = None,
+        regularizer: dict | None = None,
+    ) -> None:
         super().__init__(data_preprocessor or dict(type='llv.PictureDataPreprocessor'))
         self.enhancer = build_enhancer(enhancer)
+        self.regularizer = attach(regularizer)
 
     def forward(
         self,
@@ -53,7 +63,7 @@ class EnhancementModel(BaseModel):
             for indices in groups:
                 images = torch.stack([inputs[i] for i in indices])
                 references = stack_references(data_samples, indices)
-                losses.append(self.enhancer.loss(self.enhancer(images), images, references))
+                losses.append(self._group_loss(images, references))
                 counts.append(len(indices))
             return mean_over_groups(losses, counts)
         if mode not in ('predict', 'tensor'):
@@ -69,3 +79,11 @@ class EnhancementModel(BaseModel):
         for sample, image in zip(samples, lit, strict=True):
             sample.set_field(PixelData(data=image), 'pred_image', dtype=PixelData)
         return list(samples)
+
+    def _group_loss(self, images: Tensor, references: Tensor | None) -> dict[str, Tensor]:
+        """The losses of pictures of one size."""
+        enhancement = self.enhancer(images)
+        losses = dict(self.enhancer.loss(enhancement, images, references))
+        if self.regularizer is not None:
+            losses.update(self.regularizer(self.enhancer, enhancement, references))
+        return losses

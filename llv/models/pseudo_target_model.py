@@ -62,6 +62,7 @@ class PseudoTargetModel(EnhancementModel):
         scale_consistency: Config of :class:`ScaleConsistencyLoss`, for weights that are to be run at a reduced
             ``estimate_scale``; None (published) leaves it out.
         data_preprocessor: As for :class:`EnhancementModel`.
+        regularizer: As for :class:`EnhancementModel`; the targets are its references.
 
     Raises:
         ValueError: `lag` is neither 0 nor 1.
@@ -76,8 +77,9 @@ class PseudoTargetModel(EnhancementModel):
         progressive: bool = True,
         scale_consistency: dict | None = None,
         data_preprocessor: dict | None = None,
+        regularizer: dict | None = None,
     ) -> None:
-        super().__init__(enhancer, data_preprocessor)
+        super().__init__(enhancer, data_preprocessor, regularizer)
         if lag not in (0, 1):
             raise ValueError(f'`lag` must be 0 or 1, but got {lag!r}.')
         self.pseudo_target = (
@@ -147,4 +149,6 @@ class PseudoTargetModel(EnhancementModel):
             losses = dict(self.loss(enhancement, pair.target, pair.images))
         if self.scale_consistency is not None:
             losses.update(self.scale_consistency(self.enhancer, enhancement, pair.images))
+        if self.regularizer is not None:
+            losses.update(self.regularizer(self.enhancer, enhancement, pair.target))
         return losses

@@ -10,8 +10,8 @@ random pictures. Edge after edge, teacher after teacher, seed after seed:
 
 frozen      Each candidate keeps its own random weights, the planted one the teacher's, so that the answer is unique.
             α alone learns, by the gradient of the loss.
-trainable   Candidates know nothing of the teacher and are trained with α, by the second-order step of the search loop, with
-            weight decay: without it α stands still once all candidates together imitate the teacher.
+trainable   Candidates know nothing of the teacher and are trained with α, by the second-order step of the search loop,
+            with weight decay: without it α stands still once all candidates together imitate the teacher.
 
 Found is the candidate of the largest α at the end. It counts where it is of the planted one's function class: with free
 weights a convolution and its residual twin compute the same. Skip and 1×1 teachers are contained in the larger

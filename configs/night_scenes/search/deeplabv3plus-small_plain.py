@@ -43,5 +43,5 @@ train_cfg = dict(
         ),
     ),
 )
-# a rate at which the candidates learn in so few steps, and decay, without which α does not decide (docs/search_planted.md)
+# a rate at which the candidates learn in so few steps, and decay, without which α decides nothing (search_planted.md)
 optim_wrapper = dict(optimizer=dict(lr=0.02, weight_decay=0.03))

@@ -7,6 +7,7 @@ from .geometry import RandomCrop, RandomFlips
 from .loading import LoadPicture, LoadReference
 from .render_exposure import RenderExposure
 from .resize import EnlargeToMultiple, ResizePair, ScaleSide
+from .stacked_reference import PackWithReference, StackReference
 from .synthetic_low_light import SyntheticLowLight
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     'LoadPicture',
     'LoadReference',
     'PackEnhancementInputs',
+    'PackWithReference',
     'RandomCrop',
     'RandomFlips',
     'RenderExposure',
     'ResizePair',
     'ScaleSide',
+    'StackReference',
     'SyntheticLowLight',
 ]

@@ -1,5 +1,9 @@
 """Loading pictures and their well-lit partners, so that damaged files are noticed."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -50,17 +54,38 @@ class LoadReference(BaseTransform):
 
     References are 8 bits everywhere in llv; 16-bit ones are rounded.
 
+    Args:
+        replace: For data sets without references, such as those of mmdet: parts of ``img_path`` and what stands in
+            their place in ``reference_path``, as ``{'train/night': 'train/day', '.jpg': '.png'}``; of several places
+            the last counts.
+
     Raises:
-        ValueError: The data set gives no ``reference_path``.
+        ValueError: The data set gives no ``reference_path`` and there is no `replace`, or its part is not in the path.
         PictureError: The file is missing, damaged or of another kind.
     """
 
+    def __init__(self, replace: Mapping[str, str] | None = None) -> None:
+        self.replace = dict(replace or {})
+
     def transform(self, results: dict) -> dict:
-        """Add ``reference``."""
+        """Add ``reference`` and, where `replace` gives it, ``reference_path``."""
+        if self.replace:
+            results['reference_path'] = self._replaced(results['img_path'])
         if 'reference_path' not in results:
             raise ValueError(
-                '`LoadReference` found no `reference_path`; give the data set a reference folder or remove the '
-                'transform.'
+                '`LoadReference` found no `reference_path`; give the data set a reference folder, or the transform '
+                '`replace`, or remove it.'
             )
         results['reference'] = _read_bgr(results['reference_path'])
         return results
+
+    def _replaced(self, path: str) -> str:
+        for old, new in self.replace.items():
+            before, found, after = path.rpartition(old)
+            if not found:
+                raise ValueError(
+                    f"`replace` of `LoadReference` has `{old}`, which is not in `{path}`; name a part of the pictures' "
+                    'paths.'
+                )
+            path = f'{before}{new}{after}'
+        return path

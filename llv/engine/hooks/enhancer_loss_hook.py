@@ -10,8 +10,12 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from llv.datasets.transforms.stacked_reference import check_stacked
 from llv.models.data_preprocessors import EnhancedDataPreprocessor
+from llv.models.data_preprocessors.enhanced_data_preprocessor import HeldGroup
+from llv.models.enhancers.base import BaseEnhancer
 from llv.models.losses.weighting import mean_over_groups
+from llv.models.regularizers.attachment import Attachment, attach
 from llv.registry import HOOKS
 
 
@@ -27,20 +31,24 @@ class EnhancerLossHook(Hook):
     Args:
         loss_weight: The trade-off λ. 0 adds nothing and costs nothing. The RUAS journal paper names λ without a
             value; 1 is our choice.
+        regularizer: Config of what judges the lit pictures of a batch beside ℓ_s, such as ``llv.SampleRelationLoss``.
+            It needs references, has a weight of its own, which λ does not scale, and works without ℓ_s, too (λ = 0).
 
     Raises:
-        ValueError: At the start of training, when the model has no trainable enhancer in its preprocessor.
+        ValueError: At the start of training, when the model has no trainable enhancer in its preprocessor, or when
+            a transform of the pipeline would spoil stacked references (``llv.StackReference``).
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
+    def __init__(self, loss_weight: float = 1.0, regularizer: dict | None = None) -> None:
         if loss_weight < 0:
             raise ValueError(f'`loss_weight` must be at least 0, but got {loss_weight}.')
         self.loss_weight = loss_weight
+        self.regularizer = attach(regularizer)
         self._handle: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Attach to the inner model."""
-        if self.loss_weight == 0:
+        if self.loss_weight == 0 and self.regularizer is None:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         preprocessor = model.data_preprocessor
@@ -52,11 +60,14 @@ class EnhancerLossHook(Hook):
             )
         if preprocessor.frozen:
             raise ValueError(
-                '`EnhancerLossHook` has nothing to train because the enhancer is frozen; set `frozen=False` or '
-                '`loss_weight=0`.'
+                '`EnhancerLossHook` has nothing to train because the enhancer is frozen; set `frozen=False`, or '
+                '`loss_weight=0` without a `regularizer`.'
             )
+        loader = getattr(runner, 'train_dataloader', None)
+        check_stacked(getattr(loader, 'dataset', None))
         preprocessor.holding = True
-        self._handle = model.register_forward_hook(_SceneLoss(self.loss_weight), with_kwargs=True)
+        added = _AddedLosses(self.loss_weight, self.regularizer)
+        self._handle = model.register_forward_hook(added, with_kwargs=True)
 
     def after_train(self, runner: Runner) -> None:
         """Detach."""
@@ -67,11 +78,12 @@ class EnhancerLossHook(Hook):
             model.data_preprocessor.holding = False
 
 
-class _SceneLoss:
-    """Holds no module, so that a model that carries it can be deep-copied by EMA."""
+class _AddedLosses:
+    """Holds no module that is copied, so that a model that carries it can be deep-copied by EMA."""
 
-    def __init__(self, loss_weight: float) -> None:
+    def __init__(self, loss_weight: float, regularizer: Attachment | None) -> None:
         self.loss_weight = loss_weight
+        self.regularizer = regularizer
 
     def __call__(
         self, model: nn.Module, args: tuple, kwargs: dict, output: Any
@@ -85,7 +97,16 @@ class _SceneLoss:
         enhancer = model.data_preprocessor.enhancer
         # under AMP the hook runs inside autocast; scene losses hold exponentials and small differences
         with torch.autocast(held[0].images.device.type, enabled=False):
-            losses = [enhancer.loss(h.enhancement, h.images, h.references) for h in held]
-        scene = mean_over_groups(losses, [len(h.images) for h in held])
-        added = {f'enhancer_{name}': self.loss_weight * value for name, value in scene.items()}
-        return {**output, **added}
+            losses = [self._losses(enhancer, group) for group in held]
+        added = mean_over_groups(losses, [len(group.images) for group in held])
+        return {**output, **{f'enhancer_{name}': value for name, value in added.items()}}
+
+    def _losses(self, enhancer: BaseEnhancer, group: HeldGroup) -> dict[str, Tensor]:
+        """The weighted losses of pictures of one size."""
+        losses: dict[str, Tensor] = {}
+        if self.loss_weight:
+            scene = enhancer.loss(group.enhancement, group.images, group.references)
+            losses = {name: self.loss_weight * value for name, value in scene.items()}
+        if self.regularizer is not None:
+            losses.update(self.regularizer(enhancer, group.enhancement, group.references))
+        return losses

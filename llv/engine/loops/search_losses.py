@@ -115,10 +115,15 @@ class EnhancementLosses:
         model: An enhancer by itself.
 
     Raises:
-        ValueError: When called for a task loss that the enhancer does not have.
+        ValueError: The model has a regulariser; when called for a task loss that the enhancer does not have.
     """
 
     def __init__(self, model: EnhancementModel) -> None:
+        if model.regularizer is not None:
+            raise ValueError(
+                'A search does not use the `regularizer` of the model; leave it out here and give it to the training '
+                'of what is found.'
+            )
         self.model = model
         self.with_task = has_low_level_task(model)
 

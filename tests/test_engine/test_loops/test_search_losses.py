@@ -112,6 +112,13 @@ def test_an_enhancer_without_a_task_says_so():
         losses_of(model, None)(pictures((6, 8)), ('task',))
 
 
+def test_a_search_refuses_a_regulariser_that_it_would_not_use():
+    enhancer = dict(type='llv.RUAS', scene_genotype='search')
+    model = EnhancementModel(enhancer, regularizer=dict(type='llv.PooledL1Loss'))
+    with pytest.raises(ValueError, match='does not use the `regularizer` of the model; leave it'):
+        losses_of(model, None)
+
+
 def test_an_enhancer_without_parameters_is_no_scene_module():
     model = behind_an_enhancer(enhancer=dict(type='llv.MeanMatch'))
     assert [level.name for level in divide(model, None, 'rest', 1, 'cooperative')] == ['task']
