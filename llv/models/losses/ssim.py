@@ -48,10 +48,14 @@ def _blur(images: Tensor) -> Tensor:
     """Convolve (..., H, W) with the window, a column times a row, zeros outside."""
     offsets = torch.arange(_SIZE, dtype=images.dtype, device=images.device) - _SIZE // 2
     window = torch.exp(-offsets.square() / (2 * _SIGMA**2))
-    window = (window / window.sum()).view(1, 1, 1, _SIZE)
-    channels = images.flatten(0, -3).unsqueeze(1)
-    channels = F.conv2d(channels, window, padding=(0, _SIZE // 2))
-    return F.conv2d(channels, window.mT, padding=(_SIZE // 2, 0)).view(images.shape)
+    channels = images.flatten(0, -3).unsqueeze(0)
+    # one picture of many channels: on CPUs the gradient of a depthwise convolution is 20 times faster than that of as
+    # many pictures of one channel
+    count = channels.shape[1]
+    window = (window / window.sum()).view(1, 1, 1, _SIZE).expand(count, 1, 1, _SIZE)
+    channels = F.conv2d(channels, window, padding=(0, _SIZE // 2), groups=count)
+    channels = F.conv2d(channels, window.mT, padding=(_SIZE // 2, 0), groups=count)
+    return channels.view(images.shape)
 
 
 @MODELS.register_module()
