@@ -73,6 +73,22 @@ def test_what_an_arm_builds_on_has_its_pictures_and_its_seed_to_the_last_run():
     assert options(search, 'here/', 4) == {**own, **judge}
 
 
+def test_an_arm_is_another_one_where_what_it_builds_on_changed(tmp_path):
+    tool = runpy.run_path(str(CONFIGS.parent / 'tools' / f'{TOOL}.py'))
+    first = tmp_path / 'first.py'
+    first.write_text(Path(ARM['config']).read_text().replace("'../", f"'{CONFIGS}/"))
+    arm = tmp_path / 'second.py'
+    arm.write_text(
+        f"_base_ = '{first}'\nupstream = [dict(config='{first}', into='model.enhancer.weights')]\n"
+    )
+    cfg = tool['load_config'](str(arm))
+    before = tool['chain_digests'](cfg, 0)
+    assert before == tool['chain_digests'](cfg, 0) != tool['chain_digests'](cfg, 1)
+    assert tool['chain_digests'](tool['load_config'](str(first)), 0) == []
+    first.write_text(first.read_text() + '\ntrain_cfg = dict(max_iters=7)\n')
+    assert tool['chain_digests'](cfg, 0) != before
+
+
 @pytest.mark.parametrize(
     'content, words',
     [

@@ -144,3 +144,12 @@ def test_the_commands_of_the_page_parse(monkeypatch):
     assert len(found) == 2
     for command in found:
         check_command(command, monkeypatch)
+
+
+def test_missing_pictures_are_told_with_the_command_that_writes_them(
+    tmp_path, monkeypatch, call_tool
+):
+    monkeypatch.chdir(tmp_path)
+    status, error = call_tool(TOOL, CONFIGS / 'study.yml')
+    assert status == 2 and 'make_night_scenes.py data/night_exposures --exposures sice' in error
+    assert 'Traceback' not in error and not list(tmp_path.iterdir())

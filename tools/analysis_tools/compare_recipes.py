@@ -14,6 +14,7 @@ gamma are fitted on all of `train/night` and `train/day` by least squares.
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ from tqdm import tqdm
 
 from llv.engine.runner import train
 from llv.engine.settings import RunOptions
-from llv.engine.upstream import separate_runs
+from llv.engine.upstream import separate_runs, upstream_digests
 from llv.evaluation import PROTOCOLS, average, get_protocol, measure
 from llv.models.enhancers import FixedGain, Gamma, Identity, MeanMatch, fit_gamma, fit_single_gain
 from llv.utils.config import KeyValueAction, load_config
@@ -185,7 +186,9 @@ def run(arm: dict[str, Any], seed: int, args: argparse.Namespace, data_root: str
     settings = args.data / 'dataset.json'  # which scenes, wherever they lie
     scenes = settings.read_text(encoding='utf-8') if settings.is_file() else ''
     content = json.dumps(
-        [cfg.to_dict(), args.protocol, args.pictures, scenes], sort_keys=True, default=str
+        [cfg.to_dict(), args.protocol, args.pictures, scenes, *chain_digests(cfg, seed)],
+        sort_keys=True,
+        default=str,
     )
     digest = hashlib.sha256(content.encode()).hexdigest()
     slug = re.sub(r'[^a-z0-9]+', '-', f'{Path(arm["config"]).stem} {arm["name"]}'.lower())
@@ -223,6 +226,14 @@ def move_data(node: Any, data_root: str) -> None:
     elif isinstance(node, (list, tuple)):
         for value in node:
             move_data(value, data_root)
+
+
+def chain_digests(cfg: Config, seed: int) -> list[str]:
+    """What stands for the settings of the runs that a config builds on, wherever the data lie."""
+    cfg = copy.deepcopy(cfg)
+    for link in cfg.get('upstream', []):
+        link['cfg_options'] = upstream_options(link['config'], '', seed)
+    return upstream_digests(cfg, RunOptions())
 
 
 def upstream_options(config: str, data_root: str, seed: int) -> dict[str, Any]:

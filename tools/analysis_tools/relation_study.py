@@ -71,6 +71,12 @@ def main() -> int:
         around_markers(args.table, 'relation')
     options = RunOptions(upstream_dir=str(args.work_dir.resolve() / 'upstream'))
     cells = plan_cells(study, args.work_dir, options)
+    root = Path(cells[0].cfg.train_dataloader.dataset.data_root)
+    if not args.report_only and not root.is_dir():
+        raise FileNotFoundError(
+            f'The pictures of the study, `{root}`, are not there; write them with `python tools/make_night_scenes.py '
+            f'{root} --exposures sice --size 96`.'
+        )
     started = time.monotonic()
     failed = {} if args.report_only else run_all(cells, options, args.workers)
     records = [record for cell in cells if (record := cell.record()) is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -10,7 +11,6 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from llv.datasets.transforms.stacked_reference import check_stacked
 from llv.models.data_preprocessors import EnhancedDataPreprocessor
 from llv.models.data_preprocessors.enhanced_data_preprocessor import HeldGroup
 from llv.models.enhancers.base import BaseEnhancer
@@ -63,8 +63,11 @@ class EnhancerLossHook(Hook):
                 '`EnhancerLossHook` has nothing to train because the enhancer is frozen; set `frozen=False`, or '
                 '`loss_weight=0` without a `regularizer`.'
             )
-        loader = getattr(runner, 'train_dataloader', None)
-        check_stacked(getattr(loader, 'dataset', None))
+        if find_spec('mmcv'):  # transforms need it, hooks do not
+            from llv.datasets.transforms.stacked_reference import check_stacked
+
+            loader = getattr(runner, 'train_dataloader', None)
+            check_stacked(getattr(loader, 'dataset', None))
         preprocessor.holding = True
         added = _AddedLosses(self.loss_weight, self.regularizer)
         self._handle = model.register_forward_hook(added, with_kwargs=True)

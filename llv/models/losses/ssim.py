@@ -60,10 +60,13 @@ def _blur(images: Tensor, padding: int) -> Tensor:
     """Convolve (..., H, W) with the window, a column times a row, behind a frame of as many zeros."""
     offsets = torch.arange(_SIZE, dtype=images.dtype, device=images.device) - _SIZE // 2
     window = torch.exp(-offsets.square() / (2 * _SIGMA**2))
-    window = (window / window.sum()).view(1, 1, 1, _SIZE)
-    channels = images.flatten(0, -3).unsqueeze(1)
-    channels = F.conv2d(channels, window, padding=(0, padding))
-    blurred = F.conv2d(channels, window.mT, padding=(padding, 0))
+    channels = images.flatten(0, -3).unsqueeze(0)
+    # one picture of many channels: on CPUs the gradient of a depthwise convolution is 20 times faster than that of as
+    # many pictures of one channel
+    count = channels.shape[1]
+    window = (window / window.sum()).view(1, 1, 1, _SIZE).expand(count, 1, 1, _SIZE)
+    channels = F.conv2d(channels, window, padding=(0, padding), groups=count)
+    blurred = F.conv2d(channels, window.mT, padding=(padding, 0), groups=count)
     return blurred.view(*images.shape[:-2], *blurred.shape[-2:])
 
 
