@@ -127,9 +127,11 @@ def test_metafile_lists_every_config_of_its_folder(path):
         parameters = entry['Metadata'].get('Parameters')
         if parameters is not None:  # those that light a picture
             model = build(read(config))
-            calibrator = getattr(model.enhancer, 'calibrator', None) or torch.nn.Identity()
-            used = count_parameters(model.enhancer) - count_parameters(calibrator)
-            assert parameters == used
+            only_trained = [
+                getattr(model.enhancer, part, None) for part in ('calibrator', 'scene_loss')
+            ]
+            unused = sum(count_parameters(part) for part in only_trained if part is not None)
+            assert parameters == count_parameters(model.enhancer) - unused
     assert {ROOT.parent / entry['Config'] for entry in content['Models']} == set(
         path.parent.glob('*.py')
     )

@@ -67,6 +67,11 @@ def export_onnx(enhancer: BaseEnhancer, path: str | os.PathLike) -> dict[str, st
         raise ValueError(
             f'`{type(enhancer).__name__}` is in training mode; call `eval()` before exporting it.'
         )
+    if getattr(enhancer, 'tile', None) is not None:
+        raise ValueError(
+            f'`{type(enhancer).__name__}` cannot be exported to ONNX with `tile={enhancer.tile}`, because a graph '
+            'takes pictures whole; leave `tile` out.'
+        )
     dynamic = torch.export.Dim.DYNAMIC
     example = torch.rand(_BATCH, 3, *_SIDES, generator=torch.Generator().manual_seed(0))
     try:

@@ -2,9 +2,10 @@
 
 from .functional import psnr, rmse, ssim
 from .image_quality import ImageQuality
-from .measure import QUALITY_METRICS, average, check_metrics, measure
-from .perceptual import brisque, fsim, lpips, niqe
+from .measure import QUALITY_METRICS, average, by_group, check_metrics, measure
+from .perceptual import brisque, fsim, fsim_ism, lpips, niqe
 from .protocols import PROTOCOLS, Protocol, get_protocol
+from .scorers import load_scorers
 
 __all__ = [
     'PROTOCOLS',
@@ -13,9 +14,12 @@ __all__ = [
     'Protocol',
     'average',
     'brisque',
+    'by_group',
     'check_metrics',
     'fsim',
+    'fsim_ism',
     'get_protocol',
+    'load_scorers',
     'lpips',
     'measure',
     'niqe',

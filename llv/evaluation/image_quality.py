@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -11,8 +12,9 @@ from mmengine.logging import print_log
 
 from llv.registry import METRICS
 
-from .measure import QUALITY_METRICS, average, check_metrics, measure
+from .measure import QUALITY_METRICS, average, by_group, check_metrics, measure
 from .protocols import Protocol, get_protocol
+from .scorers import Scorer, load_scorers
 
 
 @METRICS.register_module()
@@ -24,16 +26,20 @@ class ImageQuality(BaseMetric):
 
     Results are named ``quality/psnr``; with `groups` also ``quality/psnr_under`` and so on, one for each group that
     occurs, and ``quality/psnr`` stays the mean over all pictures, so larger groups weigh more (MSEC: 0.4 under + 0.6
-    over).
+    over). Groups that are numbers, such as RELLISUR's stops, come in their order: ``quality/psnr_-5.0`` …
+    ``quality/psnr_-2.5``.
 
     Args:
         metric: One or more of ``psnr``, ``ssim``, ``rmse`` (nothing else needed), ``lpips``, ``fsim``, ``fsimc``,
-            ``brisque`` (``pip install "llv[metrics]"``) and ``niqe`` (``pip install pyiqa``). Those that compare need
-            ``llv.LoadReference`` in the test pipeline.
+            ``brisque`` (``pip install "llv[metrics]"``), ``fsim_ism`` (``image-similarity-measures``) and ``niqe``
+            (``pip install pyiqa``). Those that compare need ``llv.LoadReference`` in the test pipeline. May be empty
+            where there are `scorers`.
         protocol: Name or settings of the rules, see :func:`llv.evaluation.get_protocol`. Figures of two protocols must
             not be compared.
         groups: Entry of the samples' metainfo to make groups by, such as ``'exposure'``; it must be among the
             ``meta_keys`` of ``llv.PackEnhancementInputs``. None makes none.
+        scorers: Further figures, name to a function from a picture, (H, W, 3) uint8 RGB, to a number, or to the text
+            ``'package.module:function'``: ``dict(metaiqa='my_package.metaiqa:score')``.
         collect_device: As mmengine's ``BaseMetric``.
         prefix: As mmengine's ``BaseMetric``.
     """
@@ -45,11 +51,13 @@ class ImageQuality(BaseMetric):
         metric: str | Sequence[str] = ('psnr', 'ssim'),
         protocol: str | Mapping[str, Any] | Protocol = 'skimage',
         groups: str | None = None,
+        scorers: Mapping[str, str | Scorer] | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.metrics = check_metrics(metric)
+        self.scorers = load_scorers(scorers, taken=list(QUALITY_METRICS))
+        self.metrics = check_metrics(metric) if metric or not self.scorers else ()
         self.protocol = get_protocol(protocol)
         self.groups = groups
 
@@ -85,18 +93,20 @@ class ImageQuality(BaseMetric):
                         f'`{name}` has no `{self.groups}`, which `groups` of `ImageQuality` asks for; add it to '
                         '`meta_keys` of `llv.PackEnhancementInputs` or leave `groups` out.'
                     )
-                group = str(sample[self.groups])
+                group = sample[self.groups]
+                group = group if isinstance(group, Real) else str(group)
             image = sample['pred_image']['data']
-            figures = measure(image, reference, self.metrics, self.protocol, name)
+            figures = measure(image, reference, self.metrics, self.protocol, name, self.scorers)
             self.results.append((group, figures))
 
-    def compute_metrics(self, results: list[tuple[str | None, dict[str, float]]]) -> dict:
+    def compute_metrics(self, results: list[tuple[Real | str | None, dict[str, float]]]) -> dict:
         """Means over all pictures and over the groups."""
-        figures, infinite = average([values for _, values in results])
+        groups, rows = [group for group, _ in results], [row for _, row in results]
+        figures, infinite = average(rows)
         if infinite:
             figures['psnr_infinite'] = infinite
-        for group in sorted({group for group, _ in results if group is not None}):
-            means, _ = average([values for g, values in results if g == group])
+        for group, members in by_group(groups, rows).items():
+            means, _ = average(members)
             figures.update({f'{name}_{group}': value for name, value in means.items()})
         print_log(f'Image quality by the protocol {self.protocol}.', logger='current')
         return figures

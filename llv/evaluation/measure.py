@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import functional, perceptual
 from .protocols import Protocol
+from .scorers import Scorer, score
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ QUALITY_METRICS: Mapping[str, QualityMetric] = MappingProxyType(
         fsimc=QualityMetric(
             partial(_in_colour, partial(perceptual.fsim, chromatic=True)), 'FSIMc', True
         ),
+        fsim_ism=QualityMetric(partial(_in_colour, perceptual.fsim_ism), 'FSIM_ism', True),
         niqe=QualityMetric(partial(_in_colour, perceptual.niqe), 'NIQE', False, False, 3),
         brisque=QualityMetric(partial(_in_colour, perceptual.brisque), 'BRISQUE', False, False, 3),
     )
@@ -98,6 +102,7 @@ def measure(
     metrics: Sequence[str],
     protocol: Protocol,
     name: str = 'the picture',
+    scorers: Mapping[str, Scorer] | None = None,
 ) -> dict[str, float]:
     """The quality of one picture.
 
@@ -111,26 +116,28 @@ def measure(
     Args:
         image: (3, H, W) floating point RGB in [0, 1], clamped if it is not.
         reference: The same shape, or None where no metric needs it.
-        metrics: Names of ``QUALITY_METRICS``.
+        metrics: Names of ``QUALITY_METRICS``; there may be none where there are scorers.
         protocol: The rules; see :func:`get_protocol`.
         name: What error messages call the picture.
+        scorers: Functions of the user, from :func:`llv.evaluation.load_scorers`: they see the picture as the protocol
+            prepares it, rounded to 8 bits.
 
     Returns:
-        A number a metric; an infinite PSNR for pictures that are equal under the protocol.
+        A number a metric and a scorer; an infinite PSNR for pictures that are equal under the protocol.
 
     Raises:
         ValueError: There is no reference where one is needed, the sizes differ, the picture is too small for a metric
-            or holds values that are not finite.
+            or holds values that are not finite, or a scorer returns none.
         ImportError, FileNotFoundError: A metric's package or file is missing.
     """
-    names = check_metrics(metrics)
+    names = check_metrics(metrics) if metrics or not scorers else ()
     compared = [metric for metric in names if QUALITY_METRICS[metric].needs_reference]
     if compared and reference is None:
         raise ValueError(f'`{name}` has no reference, with which `{compared[0]}` compares.')
     if compared and image.shape != reference.shape:
         raise ValueError(
-            f'`{name}` {tuple(image.shape)} and its reference {tuple(reference.shape)} must have one shape; bring '
-            'them to one size first.'
+            f'`{name}` {tuple(image.shape)} and its reference {tuple(reference.shape)} must have one shape; choose '
+            'references that are as many times larger than the dark pictures as `scale` of the enhancer says.'
         )
     if not bool(torch.isfinite(image).all()):
         raise ValueError(f'`{name}` holds values that are not finite, which no metric measures.')
@@ -143,7 +150,10 @@ def measure(
             values[metric] = QUALITY_METRICS[metric].compute(*pictures, protocol).item()
         except ValueError as error:
             raise ValueError(f'`{name}`: {error}') from error
-    return values
+    try:
+        return values | score(x[0], scorers or {})
+    except ValueError as error:
+        raise ValueError(f'`{name}`: {error}') from error
 
 
 def average(rows: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], int]:
@@ -167,3 +177,31 @@ def average(rows: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], int]
         infinite += len(values) - len(kept)
         means[name] = math.fsum(kept) / len(kept) if kept else math.inf
     return means, infinite
+
+
+def by_group(
+    groups: Sequence[Any], rows: Sequence[Mapping[str, float]]
+) -> dict[Any, list[Mapping[str, float]]]:
+    """The rows of each group, to be averaged one by one.
+
+    Example:
+        >>> by_group([-2.5, -10.0, -2.5], [dict(psnr=30.0), dict(psnr=10.0), dict(psnr=32.0)])
+        {-10.0: [{'psnr': 10.0}], -2.5: [{'psnr': 30.0}, {'psnr': 32.0}]}
+
+    Args:
+        groups: What group each row is of; None is none.
+        rows: What :func:`measure` returned.
+
+    Returns:
+        By size those that are numbers, then the others by name.
+    """
+    found: dict[Any, list[Mapping[str, float]]] = {}
+    for group, row in zip(groups, rows, strict=True):
+        if group is not None:
+            found.setdefault(group, []).append(row)
+    return dict(sorted(found.items(), key=_by_size_or_name))
+
+
+def _by_size_or_name(item: tuple[Any, Any]) -> tuple[bool, float, str]:
+    group = item[0]
+    return (False, group, '') if isinstance(group, Real) else (True, 0.0, str(group))

@@ -1,4 +1,4 @@
-"""LPIPS, FSIM, BRISQUE and NIQE through the packages that hold them, which are imported when they are asked for."""
+"""LPIPS, FSIM in two forms, BRISQUE and NIQE through the packages that hold them, imported when they are asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +20,9 @@ _BRISQUE = (
 )
 # below, AlexNet's last pooling, piq's filters and the half of piq's picture have nothing left
 _SMALLEST = dict(lpips=31, fsim=4, brisque=8)
+_EXTRA = 'pip install "llv[metrics]"'
+# with its dependencies it would put older versions of NumPy, OpenCV and scikit-image in place of those that are there
+_ISM = 'pip install --no-deps image-similarity-measures phasepack` after `pip install scikit-image'
 
 
 def lpips(x: Tensor, y: Tensor) -> Tensor:
@@ -74,6 +78,37 @@ def fsim(x: Tensor, y: Tensor, chromatic: bool = False) -> Tensor:
     library = _need('piq', 'fsim')
     _check_size('fsim', x)
     return library.fsim(x.float(), y.float(), reduction='none', chromatic=chromatic)
+
+
+def fsim_ism(x: Tensor, y: Tensor) -> Tensor:
+    """What TriCo's tables seem to hold as FSIM, from ``image-similarity-measures``: to compare with them only.
+
+    Another figure than :func:`fsim`, often far smaller: each colour by itself, in full size, on 256 levels, from the
+    sum of the phase congruency over six orientations, and with Scharr's gradients in 16 bits without a sign, where
+    negative ones are 0 and squares wrap around at 65536.
+
+    Args:
+        x: (N, 3, H, W) RGB in [0, 1], brought to the nearest of 256 levels.
+        y: The same shape.
+
+    Returns:
+        (N,) float64, 1 for equal pictures; larger is better.
+
+    Raises:
+        ImportError: The package is missing.
+        ValueError: A colour is black throughout in a picture, or has no features in both.
+    """
+    library = _need('image_similarity_measures.quality_metrics', 'fsim_ism', _ISM)
+    x, y = ((255 * z).round().to(torch.uint8).permute(0, 2, 3, 1) for z in (x, y))
+    with np.errstate(divide='ignore', invalid='ignore'):
+        values = [
+            float(library.fsim(b, a)) for a, b in zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)
+        ]
+    if not np.isfinite(values).all():
+        raise ValueError(
+            '`fsim_ism` is not defined where a colour is black throughout or nothing stands out of it; leave it out.'
+        )
+    return torch.tensor(values, dtype=torch.float64, device=x.device)
 
 
 def brisque(x: Tensor) -> Tensor:
@@ -153,13 +188,11 @@ def _cached(url: str) -> Path:
     return Path(torch.hub.get_dir()) / 'checkpoints' / url.rpartition('/')[2]
 
 
-def _need(module: str, metric: str) -> ModuleType:
+def _need(module: str, metric: str, remedy: str = _EXTRA) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f'`{metric}` needs `{module.split(".")[0]}`: run `pip install "llv[metrics]"`.'
-        ) from error
+        raise ImportError(f'`{metric}` needs `{module.split(".")[0]}`: run `{remedy}`.') from error
 
 
 def _check_size(metric: str, images: Tensor) -> None:

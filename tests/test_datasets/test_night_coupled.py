@@ -16,6 +16,7 @@ from mmengine.registry import DefaultScope
 
 from llv.datasets.enhancement import RELLISURDataset
 from llv.datasets.night_scenes import (
+    CLASSES,
     CoupledNightScenes,
     NightScenes,
     write_coupled_night_scenes,
@@ -57,14 +58,19 @@ def means(picture, factor):
 
 
 class Painted(CoupledNightScenes):
-    """In place of a scene, a reflectance of one's own."""
+    """In place of a scene, a reflectance of one's own, and perhaps objects on it: their classes, -1 for none, and
+    where each is seen."""
 
-    def __init__(self, reflectance):
+    def __init__(self, reflectance, classes=(), instances=None):
         super().__init__(tuple(side // 4 for side in reflectance.shape[:2]), 3)
-        self.painted = reflectance.astype(np.float32)
+        if instances is None:
+            instances = np.zeros(reflectance.shape[:2], np.int32)
+        self.painted = SimpleNamespace(
+            reflectance=reflectance.astype(np.float32), classes=list(classes), instances=instances
+        )
 
     def _compose(self, rng):
-        return SimpleNamespace(reflectance=self.painted)
+        return self.painted
 
 
 # --- light and optics ----------------------------------------------------------------------------
@@ -151,6 +157,34 @@ def test_strokes_are_thin_darker_or_brighter_and_stay_in_range():
     assert np.mean(widths) < 3  # half of 1.2 units of 4 pixels, and half a pixel
 
 
+def test_boxes_are_tight_around_what_is_seen_of_each_object():
+    reflectance = np.full((160, 192, 3), 0.05)
+    instances = np.zeros((160, 192), np.int32)
+    places = {  # class: rows and columns in the finest picture
+        3: (slice(40, 60), slice(24, 66)),
+        -1: (slice(100, 120), slice(10, 30)),  # a distractor
+        0: (slice(81, 97), slice(120, 162)),
+    }
+    for value, (rows, columns) in enumerate(places.values(), 1):
+        instances[rows, columns] = value
+        reflectance[rows, columns] = 0.8
+    reflectance[44:48] = 0.05  # a stroke across an object
+    scene = Painted(reflectance, places, instances)[0]
+    assert scene.boxes.dtype == np.float32 and scene.labels.tolist() == [3, 0]
+    np.testing.assert_array_equal(scene.boxes, [[6, 10, 16.5, 15], [30, 81 / 4, 162 / 4, 97 / 4]])
+    # pictures hold something bright inside the boxes and nothing beside them
+    for scale, picture in scene.targets.items():
+        bright = linear(picture).mean(-1) > 0.6
+        for box in scene.boxes * scale:
+            (left, top), (right, bottom) = (
+                np.floor(box[:2]).astype(int),
+                np.ceil(box[2:]).astype(int),
+            )
+            rows, columns = np.nonzero(bright[top : bottom + 3, left : right + 3])
+            assert rows.max() < bottom - top and columns.max() < right - left
+            assert len(rows) > 0.6 * np.prod(box[2:] - box[:2])
+
+
 # --- scenes --------------------------------------------------------------------------------------
 
 
@@ -169,6 +203,8 @@ def test_same_key_same_bytes_and_other_key_other_pictures():
     # drawn when this was written; bytes hold for one version of numpy and OpenCV
     digest = hashlib.sha256()
     scene = scenes[2]
+    boxes, labels = scenes.objects(2)
+    assert np.array_equal(scene.boxes, boxes) and np.array_equal(scene.labels, labels)
     for picture in (*scene.dark.values(), *scene.targets.values()):
         digest.update(picture.tobytes())
     assert digest.hexdigest().startswith('7272438db7446484e6a98e61809845f5')
@@ -233,6 +269,71 @@ def test_records_hold_the_stops_the_blur_and_the_noise(written):
             assert len(list(written.rglob(f'{record["scene"]}*.png'))) == 8
 
 
+def test_objects_are_those_of_the_scenes_in_pixels_of_each_picture(written):
+    coco = pytest.importorskip('pycocotools.coco')
+    folders = dict(dark='LLLR', X1='NLHR/X1', X2='NLHR/X2', X4='NLHR/X4')
+    seen = set()
+    for split, half in (('train', 'Train'), ('val', 'Val'), ('test', 'Test')):
+        scenes = [CoupledNightScenes((10, 12), 5, split)[i] for i in range(SPLITS[split])]
+        for kind, folder in folders.items():
+            found = coco.COCO(written / f'annotations/{split}_{kind}.json')
+            pictures = {read(p).tobytes(): p for p in (written / half / folder).glob('*.png')}
+            assert len(found.imgs) == len(pictures)
+            for scene in scenes:
+                drawn = scene.dark if kind == 'dark' else {None: scene.targets[int(kind[1:])]}
+                for stops, picture in drawn.items():
+                    (entry,) = (
+                        e
+                        for e in found.imgs.values()
+                        if e['file_name'] == pictures[picture.tobytes()].name
+                    )
+                    assert (entry['height'], entry['width']) == picture.shape[:2]
+                    assert entry.get('ev') == stops
+                    there = found.imgToAnns[entry['id']]
+                    scale = 1 if kind == 'dark' else int(kind[1:])
+                    expected = scale * scene.boxes
+                    expected = np.hstack([expected[:, :2], expected[:, 2:] - expected[:, :2]])
+                    np.testing.assert_allclose([a['bbox'] for a in there], expected)
+                    assert [a['category_id'] for a in there] == (scene.labels + 1).tolist()
+                    seen |= {found.cats[a['category_id']]['name'] for a in there}
+    assert seen == set(CLASSES)
+
+
+def test_a_folder_without_boxes_gets_them_and_keeps_its_pictures(written, tmp_path):
+    other(tmp_path / 'old')
+    for file in (tmp_path / 'old/annotations').glob('*_*.json'):
+        file.unlink()
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / 'old').rglob('*.png')}
+    assert other(tmp_path / 'old') == 'written'
+    assert folder_bytes(tmp_path / 'old') == folder_bytes(written)
+    assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
+
+
+def test_the_detectors_reader_finds_every_object(written):
+    pytest.importorskip('mmdet')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        dataset = DATASETS.build(
+            dict(
+                type='mmdet.CocoDataset',
+                metainfo=dict(classes=CLASSES),
+                data_root=str(written),
+                ann_file='annotations/test_dark.json',
+                data_prefix=dict(img='Test/LLLR'),
+                test_mode=True,
+                serialize_data=False,
+            )
+        )
+    boxes = {i: CoupledNightScenes((10, 12), 5, 'test')[i].boxes for i in range(3)}
+    assert len(dataset) == 15
+    for index in range(15):
+        record = dataset.get_data_info(index)
+        assert Path(record['img_path']).is_file()
+        found = np.array([instance['bbox'] for instance in record['instances']])
+        # mmdet leaves out what is less than a pixel wide or high
+        sides = boxes[index // 5][:, 2:] - boxes[index // 5][:, :2]
+        np.testing.assert_allclose(found, boxes[index // 5][sides.min(1) >= 1])
+
+
 def test_same_settings_are_already_there(written):
     before = folder_bytes(written)
     assert other(written) == other(written, dict(val=2)) == 'already there'
@@ -243,7 +344,7 @@ def test_workers_change_nothing(tmp_path):
     for workers in (1, 2):
         other(tmp_path / str(workers), dict(test=3), workers=workers)
     alone, shared = folder_bytes(tmp_path / '1'), folder_bytes(tmp_path / '2')
-    assert alone == shared and len(alone) == 3 * 8 + 2
+    assert alone == shared and len(alone) == 3 * 8 + 6
 
 
 def test_interrupted_runs_are_finished_and_sets_extended(written, tmp_path, monkeypatch):
@@ -270,7 +371,7 @@ def test_interrupted_runs_are_finished_and_sets_extended(written, tmp_path, monk
     stamp = kept.stat().st_mtime_ns
     assert other(grown) == 'written'
     assert folder_bytes(grown) == folder_bytes(written) and kept.stat().st_mtime_ns == stamp
-    for lost in (kept, grown / 'annotations/test.json'):
+    for lost in (kept, grown / 'annotations/test.json', grown / 'annotations/val_X2.json'):
         lost.unlink()
         assert other(grown) == 'written'
         assert folder_bytes(grown) == folder_bytes(written)

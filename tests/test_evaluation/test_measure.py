@@ -7,7 +7,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from llv.apis import init_enhancer
-from llv.evaluation.measure import average, check_metrics, measure
+from llv.evaluation.measure import average, by_group, check_metrics, measure
 from llv.evaluation.protocols import PROTOCOLS, get_protocol
 from llv.utils.pictures import read_picture, to_tensor
 
@@ -72,6 +72,47 @@ def test_8_bit_rounding_decides_what_is_equal():
     y = x + 0.2 / 255
     assert measure(x, y, ['psnr'], PROTOCOLS['erl'])['psnr'] == math.inf
     assert np.isfinite(measure(x, y, ['psnr'], PROTOCOLS['skimage'])['psnr'])
+
+
+def test_the_protocol_of_trico_is_plain_8_bit_arithmetic_over_the_whole_picture():
+    generator = torch.Generator().manual_seed(0)
+    x, y = (1.4 * torch.rand(3, 9, 10, generator=generator) - 0.2 for _ in range(2))
+    found = measure(x, y, ['psnr', 'rmse', 'ssim'], PROTOCOLS['trico'])
+    a, b = (
+        [[[min(255, max(0, round(255 * v))) for v in r] for r in c] for c in z.tolist()]
+        for z in (x, y)
+    )
+    places = [(c, i, j) for c in range(3) for i in range(9) for j in range(10)]
+    error = sum((a[c][i][j] - b[c][i][j]) ** 2 for c, i, j in places) / len(places)
+    similar = []
+    for c in range(3):
+        for top in range(3):
+            for left in range(4):
+                window = [(i, j) for i in range(top, top + 7) for j in range(left, left + 7)]
+                p, q = ([z[c][i][j] for i, j in window] for z in (a, b))
+                mp, mq = sum(p) / 49, sum(q) / 49
+                pp, qq = (sum((v - m) ** 2 for v in z) / 48 for z, m in ((p, mp), (q, mq)))
+                pq = sum((v - mp) * (w - mq) for v, w in zip(p, q, strict=True)) / 48
+                c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+                similar.append(
+                    (2 * mp * mq + c1) * (2 * pq + c2) / ((mp**2 + mq**2 + c1) * (pp + qq + c2))
+                )
+    assert found == {
+        'psnr': pytest.approx(20 * math.log10(255 / math.sqrt(error)), abs=1e-9),
+        'rmse': pytest.approx(math.sqrt(error) / 255, abs=1e-12),
+        'ssim': pytest.approx(sum(similar) / len(similar), abs=1e-9),
+    }
+
+
+def test_rows_are_sorted_into_groups_numbers_by_size():
+    rows = [dict(psnr=float(i)) for i in range(6)]
+    found = by_group([-3.0, -5.0, 'under', -3, None, -10.5], rows)
+    assert list(found.items()) == [
+        (-10.5, [rows[5]]),
+        (-5.0, [rows[1]]),
+        (-3.0, [rows[0], rows[3]]),
+        ('under', [rows[2]]),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llv.evaluation.perceptual import brisque, fsim, lpips, niqe
+from llv.evaluation.perceptual import brisque, fsim, fsim_ism, lpips, niqe
 from llv.utils.pictures import read_picture, to_tensor
 
 
@@ -129,6 +129,11 @@ def test_fsim_compares_brightness_and_fsimc_colours_too(reference_dir):
         ('torchmetrics.image', lambda x: lpips(x, x), r'pip install "llv\[metrics\]"'),
         ('piq', lambda x: fsim(x, x), r'pip install "llv\[metrics\]"'),
         ('piq', brisque, r'pip install "llv\[metrics\]"'),
+        (
+            'image_similarity_measures.quality_metrics',
+            lambda x: fsim_ism(x, x),
+            'pip install --no-deps image-similarity-measures phasepack',
+        ),
         ('pyiqa', niqe, r'licence is noncommercial: .* `pip install pyiqa`'),
     ],
 )

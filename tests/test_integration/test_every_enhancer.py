@@ -20,13 +20,13 @@ CONFIGS = dict(
     ssd300='mmdet::ssd/ssd300_coco.py',
     deeplabv3plus='mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py',
 )
-# `Precomputed` knows the pictures of a folder only
+# `Precomputed` knows the pictures of a folder only, and a `Cascade` is nothing without its stages
 NAMES = sorted(
     name
     for name, kind in registered_enhancers().items()
     if name.startswith('llv.')
     and kind.__module__.startswith('llv.models')
-    and name != 'llv.Precomputed'
+    and name not in ('llv.Precomputed', 'llv.Cascade')
 )
 
 

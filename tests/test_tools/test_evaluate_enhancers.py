@@ -184,6 +184,83 @@ def test_equal_pairs_are_left_out_of_the_mean_psnr_and_told(run, tmp_path):
     assert row['means']['psnr'] == pytest.approx(row['pairs']['01.png']['psnr'])
 
 
+def make_rellisur(root, scale, scenes=('00018', '00736')):
+    """The test half of RELLISUR, tiny; returns (dark, bright) by the dark picture's name, floats in [0, 1]."""
+    rng, found = np.random.default_rng(0), {}
+    for scene, stops in zip(scenes, (('-2.5', '-3.0', '-10.0'), ('-3.0', '-4.5')), strict=True):
+        bright = rng.integers(0, 256, (9 * scale, 11 * scale, 3), np.uint8)
+        save(root / 'Test' / 'NLHR' / f'X{scale}' / f'{scene}.png', bright)
+        for stop in stops:
+            dark = rng.integers(0, 20, (9, 11, 3), np.uint8)
+            save(root / 'Test' / 'LLLR' / f'{scene}{stop}.png', dark)
+            found[f'{scene}{stop}.png'] = dark / 255, bright / 255
+    return found
+
+
+def test_enlarging_enhancers_are_measured_on_rellisur_by_exposure(run, tmp_path):
+    pairs = make_rellisur(tmp_path, 2)
+    stages = "{'type':'llv.FixedGain','gain':7.23},{'type':'llv.Enlarge','mode':'nearest'}"
+    lit_twice = f'cascade@stages=[{stages}]'
+    args = ('--rellisur', tmp_path, '--enhancers', 'enlarge@mode=nearest', lit_twice)
+    args += ('--protocol', 'trico', '--metrics', 'psnr', 'rmse', '--json', tmp_path / 'r.json')
+    code, out, err = run(*args)
+    assert code == 0, err
+    rows = json.loads((tmp_path / 'r.json').read_text())['enhancers']
+    for row, gain in zip(rows, (1, 7.23), strict=True):
+        errors = {}
+        for name, (dark, bright) in pairs.items():
+            lit = np.rint(np.clip(dark * gain, 0, 1) * 255) / 255
+            lit = lit.repeat(2, 0).repeat(2, 1)
+            errors[name] = np.sqrt(np.mean((lit - bright) ** 2))
+        assert {name: figures['rmse'] for name, figures in row['pairs'].items()} == {
+            name: pytest.approx(error, abs=1e-6) for name, error in errors.items()
+        }
+        assert list(row['exposures']) == ['-10.0', '-4.5', '-3.0', '-2.5']
+        for stop, members in row['exposures'].items():
+            those = [error for name, error in errors.items() if name.endswith(f'{stop}.png')]
+            assert members['n'] == len(those)
+            assert members['means']['rmse'] == pytest.approx(np.mean(those), abs=1e-6)
+            assert members['means']['psnr'] == pytest.approx(
+                np.mean([-20 * np.log10(error) for error in those]), abs=1e-4
+            )
+            shown = (
+                rf'^\| `{re.escape(row["enhancer"])}` \| {stop} \| \S+ \| (\S+) \| {len(those)} \|$'
+            )
+            assert float(re.search(shown, out, re.M)[1]) == pytest.approx(np.mean(those), abs=6e-5)
+    assert '| enhancer | EV | PSNR (dB) ↑ | RMSE ↓ | pairs |' in out
+
+
+def test_enhancers_of_another_scale_than_the_references_are_refused_first(run, tmp_path):
+    make_rellisur(tmp_path, 4)
+    four = ('--rellisur', tmp_path, '--scale', 4, '--subset', 'test')
+    for enhancer, scale in (('enlarge', 2), ('mean_match', 1), ('gamma:fit', 1)):
+        code, out, err = run(*four, '--enhancers', 'enlarge@scale=4', enhancer)
+        assert (code, out.count('| `enlarge')) == (2, 0)
+        assert f'`{enhancer}` enlarges by {scale}, but the references of `--scale 4` by 4' in err
+    code, _, err = run('--rellisur', tmp_path, '--scale', 2, '--enhancers', 'enlarge')
+    assert code == 2 and 'RELLISUR was not found' in err and 'Traceback' not in err
+    save(tmp_path / 'Test' / 'NLHR' / 'X4' / '00736.png', np.zeros((36, 40, 3)))
+    code, _, err = run(*four, '--enhancers', 'enlarge@scale=4')
+    assert code == 2 and 'which does not fit `scale=4`' in err
+
+
+def test_scorers_of_the_user_have_columns(run, tmp_path, monkeypatch):
+    pairs = make_pairs(tmp_path, 2)
+    (tmp_path / 'scores_of_mine.py').write_text('def top(picture):\n    return picture.max()\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    args = (*folders(tmp_path), '--enhancers', 'identity', '--json', tmp_path / 'r.json')
+    code, out, err = run(*args, '--scorer', 'top=scores_of_mine:top', '--scorer', 'mean=numpy:mean')
+    assert code == 0, err
+    top, mean = (np.mean([f(dark) * 255 for dark, _ in pairs]) for f in (np.max, np.mean))
+    assert '| enhancer | PSNR (dB) ↑ | SSIM ↑ | top | mean | pairs |' in out
+    shown = re.search(r'^\| `identity` \| \S+ \| \S+ \| (\S+) \| (\S+) \| 2 \|$', out, re.M)
+    assert float(shown[1]) == pytest.approx(top) and float(shown[2]) == pytest.approx(
+        mean, abs=6e-5
+    )
+    report = json.loads((tmp_path / 'r.json').read_text())
+    assert report['scorers'] == {'top': 'scores_of_mine:top', 'mean': 'numpy:mean'}
+
+
 @pytest.mark.parametrize(
     ('args', 'sentence'),
     [
@@ -195,6 +272,11 @@ def test_equal_pairs_are_left_out_of_the_mean_psnr_and_told(run, tmp_path):
         (('--enhancers', 'mean_match@goal=1'), '`goal`'),
         (('--enhancers', 'psenet@width=wide'), '`width` of `PSENet` must be float'),
         (('--enhancers', 'identity', '--out', '.'), '`--out .` is a folder: name the file'),
+        (('--enhancers', 'identity', '--scorer', 'iqa'), '`iqa` is not NAME=MODULE:FUNCTION'),
+        (('--enhancers', 'identity', '--scorer', 'iqa=no.such:f'), '`iqa` cannot be imported'),
+        (('--enhancers', 'identity', '--scorer', 'iqa=numpy:shape'), 'returned (9, 11, 3), which'),
+        (('--enhancers', 'identity', '--scale', '2'), '`--scale` and `--subset` are those of'),
+        (('--enhancers', 'identity', '--rellisur', 'x'), 'give either `--rellisur` or pairs'),
         (('--enhancers', 'identity', '--metrics', 'brisque'), '`brisque` needs the support'),
     ],
 )

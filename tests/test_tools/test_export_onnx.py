@@ -34,12 +34,20 @@ UNEXPORTABLE = {
     'llv.IAGCWD': CONSTANT,
 }
 # tracing them takes long; `LLV_SLOW_TESTS=1` runs them too. A test below exports `RUAS`.
-SLOW = set('CLAHE DRBN ECLNet IAGCWD IAT PSENet RUAS SCI SID ZeroDCE'.split())
+SLOW = set('CLAHE DRBN ECLNet IAGCWD IAT PSENet RUAS SCI SID TriCo ZeroDCE'.split())
 # rounding in its Fourier transforms turns phases between π and −π, which its convolutions see
 INEXACT = {'llv.FECNet'}
 # these are not built without options
-NEEDS_OPTIONS = {'llv.Precomputed'}
-VARIANTS = [('llv.RUAS', dict(version='RUAS')), ('llv.RUAS', dict(version='RUAS_A'))]
+NEEDS_OPTIONS = {'llv.Precomputed', 'llv.Cascade'}
+VARIANTS = [
+    ('llv.RUAS', dict(version='RUAS')),
+    ('llv.RUAS', dict(version='RUAS_A')),
+    ('llv.TriCo', dict(scale=4)),
+]
+# the same operators with fewer layers, since tracing takes minutes
+NARROW = {
+    'llv.TriCo': dict(width=16, illumination_width=8, blocks=(1, 1, 1, 1), heads=(1, 2, 4, 8))
+}
 
 
 @pytest.fixture
@@ -62,7 +70,7 @@ def own(name):
 @pytest.mark.parametrize(
     'name, options',
     [(name, {}) for name in sorted(filter(own, registered_enhancers()))] + VARIANTS,
-    ids=lambda value: value if isinstance(value, str) else '-'.join(value.values()) or 'default',
+    ids=lambda v: v if isinstance(v, str) else '-'.join(map(str, v.values())) or 'default',
 )
 def test_every_enhancer_is_exported_or_refused_with_a_reason(tmp_path, name, options):
     if name in NEEDS_OPTIONS:
@@ -72,7 +80,7 @@ def test_every_enhancer_is_exported_or_refused_with_a_reason(tmp_path, name, opt
     if name.removeprefix('llv.') in SLOW and not os.environ.get('LLV_SLOW_TESTS'):
         pytest.skip(f'exporting {name} takes long; set LLV_SLOW_TESTS=1')
     torch.manual_seed(0)
-    enhancer = init_enhancer(name, **options)
+    enhancer = init_enhancer(name, **NARROW.get(name, {}), **options)
     file = tmp_path / 'x.onnx'
     if name in UNEXPORTABLE:
         with pytest.raises(ValueError, match=UNEXPORTABLE[name]):
@@ -215,6 +223,12 @@ def test_the_arctangent_is_that_of_torch():
     values = torch.tensor([-2.0, -1.0, 0.0, 1e-3, 3.0])
     y, x = torch.meshgrid(values, values, indexing='ij')
     torch.testing.assert_close(arctangent(y, x), torch.atan2(y, x))
+
+
+def test_tiles_are_refused_before_anything_is_traced(tmp_path):
+    enhancer = init_enhancer('trico', width=4, heads=(1, 1, 1, 1), tile=64)
+    with pytest.raises(ValueError, match='with `tile=64`, because a graph takes'):
+        export.export_onnx(enhancer, tmp_path / 'x.onnx')
 
 
 def test_checks_too_small_for_the_file_are_told():

@@ -3,10 +3,14 @@
 Example:
     python tools/analysis_tools/evaluate_enhancers.py --pairs data/LOL/eval15/low data/LOL/eval15/high \
         --enhancers identity fixed_gain:fit gamma:fit mean_match ruas:lol.pt --protocol skimage --out table.md
+    python tools/analysis_tools/evaluate_enhancers.py --rellisur data/RELLISUR-Dataset --scale 2 \
+        --enhancers trico:trico_x2.pth --protocol trico --metrics psnr ssim lpips rmse fsim
 
 An enhancer is written NAME[:WEIGHTS][@KEY=VALUE,...], such as `ruas:lol.pt@denoise=False`. `fixed_gain:fit` and
 `gamma:fit` are the controls without weights, fitted on the pairs of `--fit DARK GT`, or else on the other pairs of the
 table: by themselves they are never fitted on the pair that they light.
+
+With `--rellisur` the enhancers enlarge by `--scale`, and a second table has a row for each exposure.
 
 Exit status: 0 all measured, 1 some weight file is not there (its row says so; `--allow-missing` makes it 0), 2 nothing
 done because of a wrong argument.
@@ -33,14 +37,16 @@ import torch
 from tqdm import tqdm
 
 from llv.apis import enhancer_config, init_enhancer
-from llv.datasets.enhancement import PictureFolder
+from llv.datasets.enhancement import PictureFolder, RELLISURDataset
 from llv.evaluation import (
     PROTOCOLS,
     QUALITY_METRICS,
     Protocol,
     average,
+    by_group,
     check_metrics,
     get_protocol,
+    load_scorers,
     measure,
 )
 from llv.models.enhancers.fixed_gain import fit_fixed_gain
@@ -57,11 +63,12 @@ class MissingFile(Exception):
 
 
 class Pair(NamedTuple):
-    """A dark picture and its well-lit partner."""
+    """A dark picture and its well-lit partner; `ev` are the stops between them, where they are known."""
 
     name: str
     dark: str
     target: str
+    ev: float | None = None
 
 
 class Entry(NamedTuple):
@@ -92,6 +99,16 @@ def parse_args() -> argparse.Namespace:
         metavar=('DARK', 'GT'),
         help='two pictures; may be repeated',
     )
+    parser.add_argument(
+        '--rellisur', metavar='ROOT', help='the pairs of RELLISUR, or what has its folders'
+    )
+    parser.add_argument(
+        '--scale',
+        type=int,
+        choices=(1, 2, 4),
+        help='of its references, and so of the enhancers (default: 2)',
+    )
+    parser.add_argument('--subset', choices=('train', 'val', 'test'), help='of it (default: test)')
     parser.add_argument('--enhancers', nargs='+', required=True, type=parse_entry, metavar='NAME')
     parser.add_argument(
         '--fit', nargs=2, metavar=('DARK_DIR', 'GT_DIR'), help='pairs to fit the controls on'
@@ -99,6 +116,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--protocol', default='skimage', choices=PROTOCOLS)
     parser.add_argument(
         '--metrics', nargs='+', default=['psnr', 'ssim'], choices=QUALITY_METRICS, metavar='METRIC'
+    )
+    parser.add_argument(
+        '--scorer',
+        action='append',
+        default=[],
+        type=parse_scorer,
+        dest='scorers',
+        metavar='NAME=MODULE:FUNCTION',
+        help='a figure from a function of yours, from a picture, (H, W, 3) uint8 RGB, to a number, such as '
+        '`metaiqa=my_package.metaiqa:score`; may be repeated',
     )
     parser.add_argument('--device', default='cpu', help='such as `cuda:0` (default: cpu)')
     parser.add_argument('--out', type=Path, metavar='FILE.md', help='write the table')
@@ -118,10 +145,19 @@ def parse_args() -> argparse.Namespace:
     for option, file in (('--out', args.out), ('--json', args.json)):
         if file is not None and file.is_dir():
             parser.error(f'`{option} {file}` is a folder: name the file in it')
-    if not (args.pairs or args.pair):
-        parser.error('no pictures: give `--pairs DARK_DIR GT_DIR` or `--pair DARK GT`')
+    if not (args.pairs or args.pair or args.rellisur):
+        parser.error(
+            'no pictures: give `--pairs DARK_DIR GT_DIR`, `--pair DARK GT` or `--rellisur ROOT`'
+        )
+    if args.rellisur and (args.pairs or args.pair):
+        parser.error('give either `--rellisur` or pairs: their references differ in size')
+    if not args.rellisur and (args.scale or args.subset):
+        parser.error('`--scale` and `--subset` are those of `--rellisur`, which is not given')
+    if len(dict(args.scorers)) < len(args.scorers):
+        parser.error('two of `--scorer` have one name')
+    args.scale, args.subset = args.scale or 2, args.subset or 'test'
     fitted = [entry.text for entry in args.enhancers if entry.weights == 'fit']
-    if fitted and not args.fit and not args.pairs and len(args.pair) < 2:
+    if fitted and not (args.fit or args.pairs or args.rellisur) and len(args.pair) < 2:
         parser.error(f'`{fitted[0]}` has nothing to be fitted on: give `--fit` or a second pair')
     return args
 
@@ -150,6 +186,14 @@ def parse_entry(text: str) -> Entry:
     return Entry(text, name, weights, options)
 
 
+def parse_scorer(text: str) -> tuple[str, str]:
+    """NAME=MODULE:FUNCTION."""
+    name, equals, place = text.partition('=')
+    if not (name and equals and place):
+        raise argparse.ArgumentTypeError(f'`{text}` is not NAME=MODULE:FUNCTION')
+    return name, place
+
+
 def fit_gain(dark: Iterator[torch.Tensor], target: Iterator[torch.Tensor]) -> dict[str, Any]:
     """Options of `FixedGain`."""
     return dict(gain=fit_fixed_gain(dark, target).tolist())
@@ -175,6 +219,28 @@ def folder_pairs(dark: str, target: str) -> list[Pair]:
     ]
 
 
+def rellisur_pairs(args: argparse.Namespace) -> list[Pair]:
+    """The pairs of a subset of RELLISUR."""
+    data = RELLISURDataset(args.rellisur, args.subset, args.scale, lazy_init=True)
+    return [
+        Pair(Path(r['img_path']).name, r['img_path'], r['reference_path'], r['ev'])
+        for r in data.load_data_list()
+    ]
+
+
+def check_scale(entry: Entry, args: argparse.Namespace) -> None:
+    """Refuse an enhancer whose pictures have not the size of the references."""
+    if entry.weights == 'fit':
+        found = 1
+    else:  # the scale may be a matter of the weights
+        found = build(entry, entry.weights, entry.options, args).scale
+    if found != args.scale:
+        raise ValueError(
+            f'`{entry.text}` enlarges by {found}, but the references of `--scale {args.scale}` by {args.scale}; '
+            f'take an enhancer that enlarges by {args.scale}, or another `--scale`.'
+        )
+
+
 def pictures(paths: list[str]) -> Iterator[torch.Tensor]:
     """(3, H, W) RGB in [0, 1]."""
     return (to_tensor(read_picture(path)) for path in paths)
@@ -195,8 +261,17 @@ def evaluate(entry: Entry, pairs: list[Pair], fit_on: list[Pair], args: argparse
             figures = measured(entry.text, build(entry, weights, options, args), pairs, args)
     except MissingFile as error:
         return row | dict(n=0, error=str(error))
-    means, infinite = average(list(figures.values()))
-    return row | dict(n=len(figures), means=means, psnr_infinite=infinite, pairs=figures)
+    row |= summary(list(figures.values()))
+    exposures = by_group([pair.ev for pair in pairs], [figures[pair.name] for pair in pairs])
+    if exposures:
+        row['exposures'] = {str(ev): summary(members) for ev, members in exposures.items()}
+    return row | dict(pairs=figures)
+
+
+def summary(figures: list[dict[str, float]]) -> dict[str, Any]:
+    """Number, means and infinite values of some pairs."""
+    means, infinite = average(figures)
+    return dict(n=len(figures), means=means, psnr_infinite=infinite)
 
 
 def fitted_options(entry: Entry, pairs: list[Pair]) -> dict[str, Any]:
@@ -240,25 +315,23 @@ def measured(
             lit = module(images[None]).image[0]
         except FileNotFoundError as error:  # weights that a config names
             raise MissingFile(str(error)) from error
-        figures[pair.name] = measure(lit, target, args.metrics, protocol, pair.name)
+        figures[pair.name] = measure(lit, target, args.metrics, protocol, pair.name, args.functions)
     return figures
 
 
 def markdown(rows: list[dict], args: argparse.Namespace, protocol: Protocol, count: int) -> str:
     """The table, its protocol and the command that makes it again."""
-    chosen = {name: QUALITY_METRICS[name] for name in args.metrics}
-    heads = [f'{m.title} {"↑" if m.higher_is_better else "↓"}' for m in chosen.values()]
+    heads, notes = heads_of(args), []
     lines = [
         '| enhancer | ' + ' | '.join(heads) + ' | pairs |',
         '|---' * (len(heads) + 2) + '|',
     ]
-    notes = []
     for row in rows:
         title = f'`{row["enhancer"]}`'
         if 'error' in row:
-            cells = ['file not there'] + ['–'] * (len(chosen) - 1)
+            cells = ['file not there'] + ['–'] * (len(heads) - 1)
         else:
-            cells = [f'{row["means"][name]:.{m.digits}f}' for name, m in chosen.items()]
+            cells = cells_of(row['means'])
             if row['psnr_infinite']:
                 notes.append(
                     f'{title}: pairs of equal pictures, left out of the mean PSNR: {row["psnr_infinite"]}.'
@@ -269,7 +342,36 @@ def markdown(rows: list[dict], args: argparse.Namespace, protocol: Protocol, cou
                 notes.append(f'{title}: fitted on the pairs of `--fit`: {shown(row["fitted"])}.')
         lines.append(f'| {title} | ' + ' | '.join(cells) + f' | {row["n"]} |')
     notes.insert(0, f'Protocol: {protocol}. Means over {count} pairs.')
+    lines += exposure_table(rows, heads)
     return '\n'.join([*lines, '', *(f'{note}\n' for note in notes), f'`{command()}`', ''])
+
+
+def heads_of(args: argparse.Namespace) -> list[str]:
+    """Titles of the columns; which way a scorer is up is its own matter."""
+    metrics = [QUALITY_METRICS[name] for name in args.metrics]
+    heads = [f'{m.title} {"↑" if m.higher_is_better else "↓"}' for m in metrics]
+    return heads + list(args.functions)
+
+
+def cells_of(means: dict[str, float]) -> list[str]:
+    """Means, with the digits of their metrics."""
+    return [
+        f'{value:.{QUALITY_METRICS[name].digits if name in QUALITY_METRICS else 4}f}'
+        for name, value in means.items()
+    ]
+
+
+def exposure_table(rows: list[dict], heads: list[str]) -> list[str]:
+    """A table with a row for each enhancer and exposure; none where the exposures are not known."""
+    lines = [
+        f'| `{row["enhancer"]}` | {ev} | '
+        + ' | '.join(cells_of(part['means']))
+        + f' | {part["n"]} |'
+        for row in rows
+        for ev, part in row.get('exposures', {}).items()
+    ]
+    titles = '| enhancer | EV | ' + ' | '.join(heads) + ' | pairs |'
+    return ['', titles, '|---' * (len(heads) + 3) + '|', *lines] if lines else []
 
 
 def shown(fitted: dict[str, Any]) -> str:
@@ -301,8 +403,10 @@ def main() -> int:
     """Run the tool; returns the exit status."""
     args = parse_args()
     check_metrics(args.metrics)
+    args.functions = load_scorers(dict(args.scorers), taken=list(QUALITY_METRICS))
     protocol = get_protocol(args.protocol)
     pairs = folder_pairs(*args.pairs) if args.pairs else []
+    pairs += rellisur_pairs(args) if args.rellisur else []
     pairs += [Pair(Path(dark).name, dark, target) for dark, target in args.pair]
     names = [pair.name for pair in pairs]
     if len(set(names)) < len(names):  # then their paths tell them apart
@@ -312,6 +416,9 @@ def main() -> int:
         if entry.weights != 'fit':
             with suppress(FileNotFoundError):  # gets a row
                 enhancer_config(entry.name, **entry.options)
+        if args.rellisur:
+            with suppress(MissingFile):  # gets a row too
+                check_scale(entry, args)
 
     rows = [evaluate(entry, pairs, fit_on, args) for entry in args.enhancers]
     missing = [row for row in rows if 'error' in row]
@@ -324,6 +431,7 @@ def main() -> int:
         versions=versions(),
         protocol=asdict(protocol),
         metrics=args.metrics,
+        scorers=dict(args.scorers),
         enhancers=finite(rows),
     )
     for path, text in (

@@ -26,12 +26,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
+from llv.benchmark.study_files import config_beside, mapping, numbers, read_yaml
 
 KINDS = ('none', 'relation', 'pooled')
 SWEEPS = ('alpha', 'batch')
@@ -201,22 +201,14 @@ def read_study(path: Path) -> Study:
         FileNotFoundError: The file, or a config it names, is not there.
         ValueError: Something in it is not as it should be; the sentence says where.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f'The study `{path}` is not there; check the path.')
-    try:
-        found = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f'`{path}` is no YAML file ({" ".join(str(error).split())}); mend it.'
-        ) from error
     where = f'`{path}`'
-    found = _mapping(found, _KEYS, where)
+    found = mapping(read_yaml(path), _KEYS, where)
     for key in ('host', 'pretext', 'arms'):
         if not found.get(key):
             raise ValueError(f'{where} has no `{key}`; add it.')
     arms = {
         str(name): _arm(str(name), content, where)
-        for name, content in _mapping(found['arms'], None, f'`arms` of {where}').items()
+        for name, content in mapping(found['arms'], None, f'`arms` of {where}').items()
     }
     for arm in arms.values():
         if arm.kind == 'pooled' and (arm.like not in arms or arms[arm.like].kind != 'relation'):
@@ -232,9 +224,9 @@ def read_study(path: Path) -> Study:
     study = Study(
         path=path,
         title=str(found.get('title', path.stem)),
-        host=_config(found['host'], path),
-        pretext=_config(found['pretext'], path),
-        seeds=list(_numbers(found.get('seeds', [0]), f'`seeds` of {where}', int)),
+        host=config_beside(found['host'], path),
+        pretext=config_beside(found['pretext'], path),
+        seeds=list(numbers(found.get('seeds', [0]), f'`seeds` of {where}', int)),
         alpha=float(found.get('alpha', 0.1)),
         batch=int(found.get('batch', 4)),
         baseline=baseline,
@@ -242,7 +234,7 @@ def read_study(path: Path) -> Study:
         sweeps=_sweeps(found.get('sweeps') or {}, arms, where),
         agreement=_agreement(found.get('agreement'), arms, where),
         **{
-            key: _mapping(found.get(key) or {}, None, f'`{key}` of {where}')
+            key: mapping(found.get(key) or {}, None, f'`{key}` of {where}')
             for key in ('options', 'pretext_options', 'reconstruction_options')
         },
     )
@@ -253,7 +245,7 @@ def read_study(path: Path) -> Study:
 
 def _arm(name: str, content: Any, where: str) -> Arm:
     where = f'the arm `{name}` of {where}'
-    found = _mapping(content or {}, {*_CHOICES, 'like'}, where)
+    found = mapping(content or {}, {*_CHOICES, 'like'}, where)
     for key, known in _CHOICES.items():
         if key in found and found[key] not in known:
             raise ValueError(
@@ -264,14 +256,14 @@ def _arm(name: str, content: Any, where: str) -> Arm:
 
 def _sweeps(content: Any, arms: Mapping[str, Arm], where: str) -> dict[str, Sweep]:
     sweeps = {}
-    for name, found in _mapping(content, set(SWEEPS), f'`sweeps` of {where}').items():
+    for name, found in mapping(content, set(SWEEPS), f'`sweeps` of {where}').items():
         place = f'`sweeps.{name}` of {where}'
-        found = _mapping(found, {'arms', 'values', 'seeds'}, place)
+        found = mapping(found, {'arms', 'values', 'seeds'}, place)
         kind = int if name == 'batch' else float
         sweeps[name] = Sweep(
             _names(found.get('arms'), arms, place),
-            list(_numbers(found.get('values'), f'`values` of {place}', kind)),
-            list(_numbers(found.get('seeds'), f'`seeds` of {place}', int)),
+            list(numbers(found.get('values'), f'`values` of {place}', kind)),
+            list(numbers(found.get('seeds'), f'`seeds` of {place}', int)),
         )
         if name == 'batch' and min(sweeps[name].values) < 2:
             raise ValueError(
@@ -284,34 +276,13 @@ def _agreement(content: Any, arms: Mapping[str, Arm], where: str) -> Agreement |
     if content is None:
         return None
     place = f'`agreement` of {where}'
-    found = _mapping(content, {'arms', 'seeds', 'interval', 'batches'}, place)
+    found = mapping(content, {'arms', 'seeds', 'interval', 'batches'}, place)
     return Agreement(
         _names(found.get('arms'), arms, place),
-        list(_numbers(found.get('seeds'), f'`seeds` of {place}', int)),
+        list(numbers(found.get('seeds'), f'`seeds` of {place}', int)),
         int(found.get('interval', 50)),
         int(found.get('batches', 2)),
     )
-
-
-def _config(name: Any, path: Path) -> str:
-    name = str(name)
-    if '::' in name:
-        return name
-    file = (path.parent / name).resolve()
-    if not file.is_file():
-        raise FileNotFoundError(f'The config `{name}` of `{path}` is not there; check the path.')
-    return str(file)
-
-
-def _mapping(content: Any, known: Collection[str] | None, where: str) -> dict:
-    if not isinstance(content, dict):
-        raise ValueError(f'{where} must be keys with values, but got {content!r}.')
-    for key in content:
-        if known is not None and key not in known:
-            raise ValueError(
-                f'{where} has the unknown key `{key}`; known are {", ".join(sorted(known))}.'
-            )
-    return content
 
 
 def _names(content: Any, arms: Mapping[str, Arm], where: str) -> list[str]:
@@ -322,15 +293,3 @@ def _names(content: Any, arms: Mapping[str, Arm], where: str) -> list[str]:
                 f'`arms` of {where} must be a list of arms, but got {content!r}; there are {", ".join(arms)}.'
             )
     return names
-
-
-def _numbers(content: Any, where: str, kind: type) -> Iterator[Any]:
-    allowed = (int, float) if kind is float else int
-    if not isinstance(content, list) or not content:
-        raise ValueError(f'{where} must be a list of numbers, but got {content!r}.')
-    for value in content:
-        if isinstance(value, bool) or not isinstance(value, allowed) or value < 0:
-            raise ValueError(
-                f'{where} must be numbers from 0, whole ones for seeds, not {value!r}.'
-            )
-        yield kind(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,9 @@ import numpy as np
 from .folders import check_root, check_splits, write_all, write_json, write_picture
 from .painting import log_uniform, stream
 from .render import DAY, Conditions, render_night
-from .scene import GENERATOR_VERSION, NightScenes, _Canvas
+from .scene import CLASSES, GENERATOR_VERSION, NightScenes, _Canvas
 from .strokes import draw_strokes
+from .writer import coco_annotations
 
 # Raised whenever the pictures of a given seed change.
 COUPLED_VERSION = 1
@@ -49,12 +50,17 @@ class CoupledScene:
         targets: Scale (see :data:`SCALES`) to the day picture, uint8 (scale · H, scale · W, 3).
         conditions: Stops to light and noise.
         blur: Standard deviation of the lens' blur, in pixels of the dark picture.
+        boxes: Boxes of the objects, float32 (n, 4), x1 y1 x2 y2 in pixels of the dark picture, right and lower edges
+            exclusive: tight in the finest picture, so whole quarters here.
+        labels: Class indices into ``CLASSES``, int64 (n,).
     """
 
     dark: dict[float, np.ndarray]
     targets: dict[int, np.ndarray]
     conditions: dict[float, Conditions]
     blur: float
+    boxes: np.ndarray
+    labels: np.ndarray
 
 
 def shrink(linear: np.ndarray, factor: int) -> np.ndarray:
@@ -71,7 +77,7 @@ class CoupledNightScenes(NightScenes):
     """Scenes like those of :class:`NightScenes`, by day in three sizes, and photographed small in five exposures.
 
     Thin strokes are added to them (see :func:`~llv.datasets.night_scenes.strokes.draw_strokes`), for without detail
-    there is little that a small picture lacks.
+    there is little that a small picture lacks. Strokes are no objects; where one lies on an object, its box stays.
 
     All in linear light. A target is the mean of the finest reflectance over squares of pixels, under even light. A
     dark picture comes from the same reflectance through an open lens (a Gaussian blur of 0.3 to 0.6 of its own pixels):
@@ -116,11 +122,16 @@ class CoupledNightScenes(NightScenes):
         """The lens' blur of scene `index`, in pixels of the dark picture."""
         return round(float(stream('lens', *self._key(index)).uniform(*BLUR)), 4)
 
+    def objects(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """``boxes`` and ``labels`` of scene `index`, without the pictures."""
+        return self._objects(self._compose(stream('scene', *self._key(index))))
+
     def __getitem__(self, index: int) -> CoupledScene:
         if index < 0:
             raise IndexError(f'`index` is 0 or more, not {index}: the sequence has no end.')
         key = self._key(index)
-        reflectance = self._compose(stream('scene', *key)).reflectance
+        canvas = self._compose(stream('scene', *key))
+        reflectance = canvas.reflectance
         blur, conditions = self.blur(index), self.conditions(index)
         soft = cv2.GaussianBlur(reflectance, (0, 0), 4 * blur, borderType=cv2.BORDER_REFLECT)
         small = shrink(soft, 4)
@@ -132,7 +143,11 @@ class CoupledNightScenes(NightScenes):
             scale: render_night(shrink(reflectance, 4 // scale), stream('target', scale, *key), DAY)
             for scale in SCALES
         }
-        return CoupledScene(dark, targets, conditions, blur)
+        return CoupledScene(dark, targets, conditions, blur, *self._objects(canvas))
+
+    def _objects(self, canvas: _Canvas) -> tuple[np.ndarray, np.ndarray]:
+        boxes, labels, *_ = self._annotate(canvas)
+        return boxes / 4, labels
 
     def _compose(self, rng: np.random.Generator) -> _Canvas:
         canvas = super()._compose(rng)
@@ -178,6 +193,9 @@ def _write_scene(index: int, root: Path, scenes: CoupledNightScenes) -> dict[str
         pictures = scene.dark | {f'X{scale}': picture for scale, picture in scene.targets.items()}
         for part, path in missing.items():
             write_picture(path, pictures[part])
+        boxes, labels = scene.boxes, scene.labels
+    else:
+        boxes, labels = scenes.objects(index)
     camera = scenes.conditions(index)[STOPS[0]]
     return dict(
         scene=scene_name(scenes.split, index),
@@ -185,7 +203,32 @@ def _write_scene(index: int, root: Path, scenes: CoupledNightScenes) -> dict[str
         blur=scenes.blur(index),
         shot_noise=camera.shot_noise,
         read_noise=camera.read_noise,
+        boxes=boxes.tolist(),
+        labels=labels.tolist(),
     )
+
+
+def _box_files(root: Path, split: str) -> dict[str, Path]:
+    """The files of boxes, by what they are for."""
+    kinds = ('dark', *(f'X{scale}' for scale in SCALES))
+    return {kind: root / 'annotations' / f'{split}_{kind}.json' for kind in kinds}
+
+
+def _boxes(records: Sequence[Mapping[str, Any]], size: tuple[int, int], kind: str) -> dict:
+    """COCO annotations of the dark pictures, one entry a file, or of the targets of one size."""
+    dark = kind == 'dark'
+    scale = 1 if dark else int(kind[1:])
+    shots = [(record, stops) for record in records for stops in (STOPS if dark else (None,))]
+    grown = [
+        dict(boxes=(scale * np.array(record['boxes'])).tolist(), labels=record['labels'])
+        for record, _ in shots
+    ]
+    content = coco_annotations(grown, [scale * side for side in size], with_conditions=False)
+    for image, (record, stops) in zip(content['images'], shots, strict=True):
+        image['file_name'] = f'{record["scene"]}{"" if stops is None else f"{stops:.1f}"}.png'
+        if dark:
+            image['ev'] = stops
+    return content
 
 
 def _record_file(root: Path, split: str) -> Path:
@@ -193,15 +236,16 @@ def _record_file(root: Path, split: str) -> Path:
 
 
 def _is_complete(root: Path, splits: Mapping[str, int]) -> bool:
-    return all(
-        _record_file(root, split).exists()
-        and all(
-            (root / path).exists()
-            for index in range(count)
-            for path in scene_files(split, index).values()
-        )
+    files = (
+        path
         for split, count in splits.items()
+        for path in (
+            _record_file(root, split),
+            *_box_files(root, split).values(),
+            *(root / p for index in range(count) for p in scene_files(split, index).values()),
+        )
     )
+    return all(path.exists() for path in files)
 
 
 def write_coupled_night_scenes(
@@ -215,7 +259,10 @@ def write_coupled_night_scenes(
     """Write small dark pictures and large day pictures of synthetic scenes, as ``llv.RELLISURDataset`` reads them:
     ``{Train,Val,Test}/LLLR/00000-2.5.png`` and ``{Train,Val,Test}/NLHR/{X1,X2,X4}/00000.png``.
 
-    ``annotations/<split>.json`` holds each scene's stops, blur and noise, ``dataset.json`` the settings.
+    ``annotations/<split>.json`` holds each scene's stops, blur and noise, ``dataset.json`` the settings. The objects
+    are in ``annotations/<split>_dark.json`` for the dark pictures, one entry a file, and in ``<split>_X1.json``,
+    ``_X2.json`` and ``_X4.json`` for the targets (COCO, in pixels of these pictures; file names relative to
+    ``Train/LLLR`` or ``Train/NLHR/X2`` and so on). A folder of an earlier version without them gets them.
 
     An interrupted run is finished by calling again, a bigger `splits` extends the folder, and files that are there
     already are not written again. The files do not depend on `workers`.
@@ -252,13 +299,24 @@ def write_coupled_night_scenes(
 
     (root / 'annotations').mkdir(parents=True, exist_ok=True)
     description = 'llv night scenes, small and dark, with large day pictures (synthetic)'
-    record = dict(description=description, settings=settings, splits=counts, complete=False)
+    record = dict(
+        description=description,
+        settings=settings,
+        splits=counts,
+        classes=list(CLASSES),
+        complete=False,
+    )
     write_json(root / 'dataset.json', record)
     for split, count in counts.items():
         for path in scene_files(split, 0).values():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
         job = partial(_write_scene, root=root, scenes=CoupledNightScenes(size, seed, split))
-        write_json(_record_file(root, split), write_all(job, split, count, workers, progress))
+        records = write_all(job, split, count, workers, progress)
+        for kind, path in _box_files(root, split).items():
+            write_json(path, _boxes(records, size, kind))
+        objects = ('boxes', 'labels')
+        cameras = [{k: v for k, v in record.items() if k not in objects} for record in records]
+        write_json(_record_file(root, split), cameras)
     write_json(root / 'dataset.json', record | dict(complete=True))
     return 'written'
 

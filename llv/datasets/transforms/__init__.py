@@ -1,6 +1,7 @@
 """Pipeline transforms that need no mmdet: for training enhancers, and for darkening any data set."""
 
 from .coupled import CoupledCropToMultiple, CoupledFlips, CoupledRandomCrop
+from .coupled_darkening import CoupledDarkening
 from .enhance import EnhanceImage
 from .formatting import PackEnhancementInputs
 from .geometry import RandomCrop, RandomFlips
@@ -12,6 +13,7 @@ from .synthetic_low_light import SyntheticLowLight
 
 __all__ = [
     'CoupledCropToMultiple',
+    'CoupledDarkening',
     'CoupledFlips',
     'CoupledRandomCrop',
     'EnhanceImage',

@@ -68,8 +68,15 @@ class RandomEnhancerHook(Hook):
             model = model.module
         for name, module in model.named_modules():
             if isinstance(module, BaseEnhancer) and module.weights is None:
+                # those inside it, the stages of a cascade, have weights of their own and are looked at too
+                inside = tuple(
+                    f'{inner}.'
+                    for inner, part in module.named_modules()
+                    if inner and isinstance(part, BaseEnhancer)
+                )
                 if any(
                     self._loaded.get(f'{name}.{key}') != parameter.shape
                     for key, parameter in module.named_parameters()
+                    if not key.startswith(inside)
                 ):
                     yield name, module

@@ -4,6 +4,7 @@ from .curves import Curve, CurveFile, read_curves, write_curves
 from .dark_face_metric import DarkFaceMetric
 from .fddb_metric import FDDBMetric
 from .per_class_voc_metric import PerClassVOCMetric
+from .size_metric import SizeAPMetric
 from .wider_face_metric import WiderFaceMetric
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     'DarkFaceMetric',
     'FDDBMetric',
     'PerClassVOCMetric',
+    'SizeAPMetric',
     'WiderFaceMetric',
     'read_curves',
     'write_curves',

@@ -1,9 +1,11 @@
 """Enhancers: low-light pictures in, lit pictures out. One file a method."""
 
 from .base import BaseEnhancer, Enhancement
+from .cascade import Cascade
 from .clahe import CLAHE
 from .drbn import DRBN
 from .eclnet import ECLNet
+from .enlarge import Enlarge
 from .fecnet import FECNet
 from .fixed_gain import FixedGain, fit_fixed_gain, fit_single_gain
 from .gamma import Gamma, fit_gamma
@@ -30,8 +32,10 @@ __all__ = [
     'SCI',
     'SID',
     'BaseEnhancer',
+    'Cascade',
     'ECLNet',
     'Enhancement',
+    'Enlarge',
     'FECNet',
     'FixedGain',
     'Gamma',

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from llv.registry import MODELS
@@ -40,7 +42,8 @@ class VGG19PerceptualLoss(nn.Module):
     … conv5"; layers, weights and κ are those of the released code of UltraIS, the network of the same authors.
 
     The filters are constants: no parameters, in no checkpoint, never trained. There is no way to run without the
-    weights of ImageNet.
+    weights of ImageNet: where the file is gone, the first forward says so, so what was trained with this loss is tested
+    and used without the file.
 
     Args:
         weights: torchvision's ``vgg19-dcbb9e9d.pth``, or any state dict with its ``features``.
@@ -50,8 +53,7 @@ class VGG19PerceptualLoss(nn.Module):
             in such, as torchvision's do.
 
     Raises:
-        FileNotFoundError: The file is not there.
-        ValueError: It is damaged, another one, or does not hold VGG19.
+        ValueError: The file is damaged, another one, or does not hold VGG19.
     """
 
     def __init__(
@@ -69,15 +71,19 @@ class VGG19PerceptualLoss(nn.Module):
             )
         self.factor = factor
         self.layer_weights = tuple(layer_weights)
-        file = Path(weights).expanduser()
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"The weights of VGG19 `{weights}` are not there; put torchvision's vgg19-dcbb9e9d.pth there, or set "
-                '`perceptual=None` to train without this loss.'
-            )
-        _check_digest(file, sha256)
         # not buffers: nothing that saves, counts or restores the state of a model should touch 80 MB of constants
-        self._filters = _filters(load_state_dict(file), str(weights))
+        self._filters: list[tuple[Tensor, Tensor]] = []
+        self.missing: str | None = None
+        file = Path(weights).expanduser()
+        if file.is_file():
+            _check_digest(file, sha256)
+            self._filters = _filters(load_state_dict(file), str(weights))
+            return
+        self.missing = (
+            f"The weights of VGG19 `{weights}` are not there; put torchvision's vgg19-dcbb9e9d.pth there, or set "
+            '`perceptual=None` to train without this loss.'
+        )
+        print_log(self.missing, logger='current', level=logging.WARNING)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Of the five layers.
@@ -87,7 +93,13 @@ class VGG19PerceptualLoss(nn.Module):
 
         Returns:
             (N, C_j, ⌊H / 2^(j−1)⌋, ⌊W / 2^(j−1)⌋) with C = 64, 128, 256, 512, 512.
+
+        Raises:
+            FileNotFoundError: The weights are missing.
+            ValueError: The pictures are smaller.
         """
+        if self.missing is not None:
+            raise FileNotFoundError(self.missing)
         if min(images.shape[-2:]) < 16:
             raise ValueError(
                 f'VGG19 halves pictures four times, but these have {images.shape[-1]} × {images.shape[-2]} pixels; '

@@ -102,3 +102,19 @@ def test_a_runner_tests_what_it_has_trained(tmp_path):
         runner.test()
     runner.train()
     assert 'mean' in runner.test()
+
+
+def test_a_cascade_is_as_random_as_its_stages(tmp_path):
+    torch.save(LearnedGain().state_dict(), tmp_path / 'w.pth')
+    filled = dict(type='llv.LearnedGain', weights=str(tmp_path / 'w.pth'))
+    for stages, random in (
+        ([filled, dict(type='llv.MeanMatch'), filled], None),
+        ([filled, dict(type='llv.LearnedGain')], f'`model.{NAME}.stages.1` (`LearnedGain`)'),
+    ):
+        cascade = dict(type='llv.Cascade', stages=stages)
+        for when in ('before_train', 'before_test'):
+            said = refused(behind(cascade, frozen=True), when)
+            assert said is None if random is None else said.startswith(random)
+        # a checkpoint of the whole fills every stage
+        model = behind(cascade, frozen=True)
+        assert refused(model, 'before_test', dict(state_dict=model.state_dict())) is None

@@ -34,7 +34,11 @@ OPTIONS = dict(
     TriCo=[dict(use_ihem=False), dict(use_lii=False)],
 )
 # of all cases of an enhancer: pictures here keep their size, and the arithmetic of a narrow network is the same
-ALWAYS = dict(TriCo=dict(scale=1, width=16, illumination_width=8, heads=(1, 2, 4, 8)))
+ALWAYS = dict(
+    Cascade=dict(stages=[dict(type='llv.PSENet'), dict(type='llv.MeanMatch')]),
+    Enlarge=dict(scale=1),
+    TriCo=dict(scale=1, width=16, illumination_width=8, heads=(1, 2, 4, 8)),
+)
 
 
 def cases():

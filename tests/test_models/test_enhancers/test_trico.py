@@ -337,16 +337,18 @@ def test_any_size_comes_out_enlarged_and_a_batch_equals_its_pictures(scale, size
 
 
 @pytest.mark.parametrize(
-    'size, mode',
-    [((37, 53), 'reflect'), ((15, 3), 'replicate'), ((5, 16), 'reflect'), ((4, 16), 'replicate')],
+    'size, replicated', [((37, 53), 0), ((5, 16), 0), ((15, 3), (0, 2)), ((1, 4), (4, 1))]
 )
 @torch.no_grad()
-def test_the_rim_is_reflected_or_where_it_is_too_near_replicated(size, mode):
+def test_the_rim_is_reflected_behind_five_pixels_at_least(size, replicated):
     enhancer = small(2)
-    picture = dark(1, 3, *size)
-    rim = (0, -size[1] % 8, 0, -size[0] % 8)
-    padded = enhancer(F.pad(picture, rim, mode=mode)).image
-    assert torch.equal(enhancer(picture).image, padded[..., : 2 * size[0], : 2 * size[1]])
+    picture = padded = dark(1, 3, *size)
+    if replicated:
+        below, right = replicated
+        padded = F.pad(padded, (0, right, 0, below), mode='replicate')
+    rim = (0, -padded.shape[-1] % 8, 0, -padded.shape[-2] % 8)
+    whole = enhancer(F.pad(padded, rim, mode='reflect')).image
+    assert torch.equal(enhancer(picture).image, whole[..., : 2 * size[0], : 2 * size[1]])
 
 
 def test_the_pictures_of_rellisur_are_doubled():

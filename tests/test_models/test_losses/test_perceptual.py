@@ -93,10 +93,14 @@ def test_the_filters_are_no_state(vgg, pictures):
     assert all(not w.requires_grad for pair in loss._filters for w in pair)
 
 
+def test_without_the_file_the_first_forward_says_so(tmp_path, pictures):
+    loss = VGG19PerceptualLoss(str(tmp_path / 'gone.pth')).double()  # as a model that is only used
+    with pytest.raises(FileNotFoundError, match='gone.pth` are not there; .*`perceptual=None`'):
+        loss(*pictures)
+
+
 def test_a_wrong_file_is_one_sentence(vgg, tmp_path):
     net, file = vgg
-    with pytest.raises(FileNotFoundError, match='`perceptual=None`'):
-        VGG19PerceptualLoss(str(tmp_path / 'gone.pth'))
     for change, name in (
         (lambda s: s.pop('features.34.bias'), 'features.34.bias'),
         (lambda s: s.update({'features.35.weight': torch.zeros(1)}), 'features.35.weight'),

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from llv.registry import MODELS
 
 from ..base import BaseEnhancer, Enhancement
+from ..tiles import check_tiles, enhance_in_tiles
 from .prior import SemanticPrior, build_prior
 from .refiner import LFR, SCALES
 from .regulator import LEVELS, LII, Illumination
@@ -32,13 +33,13 @@ class TriCo(BaseEnhancer):
     semantic prior and by the illumination; 1 391 912 parameters at scale 2, 1 435 176 with MobileSAM's features.
 
     A network is trained for one scale. Sides that are no multiples of eight are padded below and to the right by
-    reflection, by replication where they are too short for that, and cropped back. The attention is between channels
-    and sums over the picture, so tiles change the result everywhere.
+    reflection and cropped back; those below five pixels by replication to five before. The attention is between
+    channels and sums over the picture, so tiles change the result everywhere: they save memory, and are off by default.
 
     ``Enhancement.maps``: ``raw``, y (N, 3, s·H, s·W) before the clamp, which the losses judge; ``reflectance`` v,
     ``illumination`` u and ``alpha``, (N, 3, H, W) in [0, 1] with v = x / u.
 
-    All arguments but the last three belong to the weights: None takes what the weight file says, else the default.
+    The arguments up to `prior` belong to the weights: None takes what the weight file says, else the default.
 
     Args:
         scale: Output size / input size, 1, 2 or 4; 2 by default.
@@ -57,11 +58,18 @@ class TriCo(BaseEnhancer):
             checkpoints.
         detach_prior: No gradient through the prior into the regulator.
         scene_loss: Config of the loss, such as ``dict(type='llv.TriCoLoss')``; None for none.
+        tile: Side of the tiles, a multiple of eight such as 256, that pictures larger than it are lit in; None for
+            whole pictures. In eval mode only: in training a picture is a crop that is seen whole. See
+            :mod:`llv.models.enhancers.tiles`.
+        tile_overlap: In pixels of the picture, at most half a tile. Its outer quarters are left out, between them one
+            tile passes into the next linearly.
         weights: See :class:`BaseEnhancer`; the loss keeps its own state.
 
     Raises:
         ValueError: An option is out of its range or contradicts the weight file.
     """
+
+    minimum_size = 5  # the reflection of five pixels makes eight
 
     def __init__(
         self,
@@ -77,9 +85,15 @@ class TriCo(BaseEnhancer):
         prior: str | dict | None = None,
         detach_prior: bool = True,
         scene_loss: dict | None = None,
+        tile: int | None = None,
+        tile_overlap: int = 16,
         weights: str | None = None,
     ) -> None:
         super().__init__(weights)
+        if tile is not None:
+            check_tiles(tile, tile_overlap, _DIVISOR)
+        self.tile = tile
+        self.tile_overlap = tile_overlap
         chosen = None if prior is None else build_prior(prior)
         options = self.settle_options(
             dict(
@@ -139,17 +153,28 @@ class TriCo(BaseEnhancer):
 
     def enhance(self, images: Tensor) -> Enhancement:
         """(N, 3, H, W) RGB in [0, 1] in, (N, 3, s·H, s·W) out; see the class for the maps."""
+        if self.tile is None or self.training:
+            maps = self._maps(images)
+        else:
+            # convolutions feel the border of a tile, the more the nearer it is
+            reach = self.tile_overlap // 4
+            maps = enhance_in_tiles(
+                self._maps, images, self.tile, self.tile_overlap, _DIVISOR, reach
+            )
+        return Enhancement(maps['raw'].clamp(0, 1), maps)
+
+    def _maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Of a picture that is seen whole."""
         height, width = images.shape[-2:]
         lit = self.regulate(_pad(images))
         raw = self.refiner(lit.reflectance, self.semantic_features(lit.reflectance), lit.features)
         raw = raw[..., : self.scale * height, : self.scale * width]
-        maps = dict(
+        return dict(
             raw=raw,
             reflectance=lit.reflectance[..., :height, :width],
             illumination=lit.illumination[..., :height, :width],
             alpha=lit.alpha[..., :height, :width],
         )
-        return Enhancement(raw.clamp(0, 1), maps)
 
     def regulate(self, images: Tensor) -> Illumination:
         """What the regulator finds; without one, an illumination of 1.
@@ -241,5 +266,4 @@ def _pad(images: Tensor) -> Tensor:
     below, right = -height % _DIVISOR, -width % _DIVISOR
     if not (below or right):
         return images
-    mode = 'reflect' if below < height and right < width else 'replicate'
-    return F.pad(images, (0, right, 0, below), mode=mode)
+    return F.pad(images, (0, right, 0, below), mode='reflect')
