@@ -26,7 +26,7 @@
         values: {16: {train_cfg.max_iters: 200}, 1024: {train_cfg.max_iters: 900}}
     seeds: [0, 1, 2, 3, 4]
     pictures: 4                        # sample pictures of each arm, at the first seed
-    compare: {baseline: direct, axis: labels}
+    compare: {baseline: direct, axis: labels, also: [mAP.small]}    # differences in further metrics, too
 """
 
 from __future__ import annotations

@@ -290,6 +290,11 @@ def _compare(content: Any, axes: list[Axis], where: str) -> list[dict[str, Any]]
         axis = comparison.get('axis')
         if axis is not None and axis not in {known.name for known in axes}:
             raise ValueError(f'`compare.axis` of {where} is `{axis}`, which is none of its `axes`.')
+        also = comparison.get('also', [])
+        if not isinstance(also, list) or not all(isinstance(name, str) for name in also):
+            raise ValueError(
+                f'`compare.also` of {where} must be a list of further metrics, but got {also!r}.'
+            )
     return comparisons
 
 

@@ -37,7 +37,7 @@ def write_report(
         folder: Where to write; made if it is not there.
         matrix: What the records belong to. Its ``compare`` asks for paired differences to ``baseline`` (an arm, or a
             strategy or an enhancer that one arm of a model has), with ``axis`` also for how much of it the baseline
-            needs for the same score.
+            needs for the same score, with ``also`` for the differences in further metrics.
         records: One a cell, as read from ``result.json``: ``cell``, ``metrics`` and, each where there is one,
             ``iterations``, ``minutes``, ``parameters``, ``macs``, ``milliseconds`` (each with ``enhancer`` and
             ``model``), ``curves`` and ``pictures`` (files relative to ``folder``), ``folder``. A record without
@@ -96,9 +96,13 @@ def describe_machine() -> dict[str, str]:
 def _tables(results: Results, comparisons: Sequence[Mapping[str, Any]]) -> list[tables.Table]:
     found: list[tables.Table | None] = [tables.main_table(results), tables.missing_table(results)]
     for comparison in comparisons:
-        found.append(tables.difference_table(results, comparison['baseline']))
-        if comparison.get('axis') is not None:
-            found.append(tables.amount_table(results, **comparison))
+        baseline, axis = comparison['baseline'], comparison.get('axis')
+        found += [
+            tables.difference_table(results, baseline, metric)
+            for metric in (None, *comparison.get('also', ()))
+        ]
+        if axis is not None:
+            found.append(tables.amount_table(results, baseline, axis))
     found.append(parts.region_table(results))
     found += [
         parts.region_difference_table(results, comparison['baseline']) for comparison in comparisons
@@ -173,9 +177,11 @@ def _json(results: Results, matrix: Matrix, about: Mapping[str, Any]) -> str:
                 against = results.baseline(comparison['baseline'], arm.model)
                 if against in (None, arm):
                     continue
-                found = results.difference(arm, against, column)
-                if found is not None:
-                    differences.append({**head, 'baseline': against.name, **vars(found)})
+                for metric in (results.metric, *comparison.get('also', ())):
+                    found = results.difference(arm, against, column, metric)
+                    if found is not None:
+                        about_it = dict(baseline=against.name, metric=metric)
+                        differences.append({**head, **about_it, **vars(found)})
     content = dict(
         title=matrix.title,
         metric=results.metric,

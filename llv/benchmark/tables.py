@@ -115,15 +115,16 @@ def other_metrics_table(results: Results) -> Table | None:
     return metrics_table(results, 'Other metrics', {name: name for name in names})
 
 
-def difference_table(results: Results, baseline: str) -> Table:
-    """Paired differences of the main metric to a baseline, model by model.
+def difference_table(results: Results, baseline: str, metric: str | None = None) -> Table:
+    """Paired differences of the main metric, or of another one, to a baseline, model by model.
 
     On a model without such an arm nothing is compared, which the note says.
 
     Raises:
         ValueError: `baseline` may be several arms of a model.
     """
-    format_ = number_format(results, [results.metric], signed=True)
+    shown = metric or results.metric
+    format_ = number_format(results, [shown], signed=True)
     groups: dict[str, list[list[str]]] = {}
     alone = []
     for model in results.models:
@@ -135,21 +136,22 @@ def difference_table(results: Results, baseline: str) -> Table:
         for arm in results.arms_of(model):
             if arm == against:
                 continue
-            found = [results.difference(arm, against, column) for column in results.columns]
+            found = [results.difference(arm, against, c, metric) for c in results.columns]
             counts = [entry.count for entry in found if entry is not None]
             cells = [NOTHING if entry is None else show(entry, format_) for entry in found]
             rows.append([arm.name, *cells, show_range(counts) if counts else '0'])
         if rows:
             groups[model if len(results.models) > 1 else ''] = rows
     note = (
-        f'Mean over the seeds that both have of the difference in {results.metric} at equal seed, {results.kind} '
+        f'Mean over the seeds that both have of the difference in {shown} at equal seed, {results.kind} '
         'and axes, ± half the width of its 95 % interval (Student t, paired). An interval that holds 0 shows no '
         'difference. Nothing is corrected for the number of comparisons.'
     )
     if alone:
         note += f' Nothing to compare with: {", ".join(alone)}.'
-    header = [rows_name(results), *column_names(results), 'pairs']
-    return Table(f'Differences to {baseline}', header, groups, note)
+    columns = column_names(results) if results.axes else [shown]
+    title = f'Differences to {baseline}' + (f': {metric}' if metric else '')
+    return Table(title, [rows_name(results), *columns, 'pairs'], groups, note)
 
 
 def amount_table(results: Results, baseline: str, axis: str) -> Table | None:

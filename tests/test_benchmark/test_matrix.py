@@ -108,6 +108,7 @@ ARM = dict(name='a', strategy='detector_only')
         (dict(seeds=['one']), '`seeds`'),
         (dict(compare=dict(baseline='nobody')), 'no arm'),
         (dict(compare=dict(baseline='detector_only', axis='size')), 'none of its `axes`'),
+        (dict(compare=dict(baseline='detector_only', also='mAP')), '`compare.also`'),
         (dict(enhancers=dict(m=dict(fit=dict(kind='gain', dark='d')))), '`bright`'),
         (dict(enhancers=dict(m=dict(enhancer='gamma', fit=dict(kind='mean', bright='d')))), 'the fit makes'),
         (dict(enhancers=['PSENet']), 'must be a mapping'),

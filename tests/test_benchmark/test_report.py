@@ -148,6 +148,23 @@ def test_differences_are_paired_over_seeds(whole):
     }
 
 
+def test_differences_in_further_metrics_are_paired_too(tmp_path):
+    also = [dict(baseline='direct', axis='labels', also=['mAP'])]
+    matrix = matrix_of(tmp_path, compare=also)
+    write_report(tmp_path / 'report', matrix, [record(cell) for cell in cells_of(matrix)])
+    page = (tmp_path / 'report' / 'results.md').read_text()
+    assert table(page, 'Differences to direct')[1][1:] == ['+10.0 ± 0.0'] * 3 + ['3']
+    assert table(page, 'Differences to direct: mAP')[1][1:] == ['+5.0 ± 0.0'] * 3 + ['3']
+    assert 'difference in mAP at equal seed' in page
+    found = json.loads((tmp_path / 'report' / 'results.json').read_text())['differences']
+    assert [(d['metric'], d['mean']) for d in found] == [('AP50', 10), ('mAP', 5)] * 3
+    # without an axis the column is called after the metric
+    matrix = matrix_of(tmp_path, axes=[Axis('labels', {4: {}})], compare=also)
+    write_report(tmp_path / 'one', matrix, [record(cell) for cell in cells_of(matrix)])
+    page = (tmp_path / 'one' / 'results.md').read_text()
+    assert table(page, 'Differences to direct: mAP')[0] == ['arm', 'mAP', 'pairs']
+
+
 def test_equal_amounts_are_read_off_the_baseline(whole):
     rows = table((whole / 'results.md').read_text(), 'Labels that direct needs for the same AP50')
     assert rows[1:] == [['hierarchical', '16', '64', '> 64']]
