@@ -1,5 +1,5 @@
 # ECLNet on whole night scenes of 96 pixels, too dark and too bright, in so few steps (about 0.8 seconds each on a core)
-# that there is time for 84 trainings.
+# that there is time for dozens of trainings.
 _base_ = '../../erl/eclnet_night-scenes_baseline.py'
 # a few pictures are quicker loaded than sent between processes
 train_dataloader = dict(num_workers=0, persistent_workers=False)

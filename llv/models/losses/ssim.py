@@ -61,8 +61,8 @@ def _blur(images: Tensor, padding: int) -> Tensor:
     offsets = torch.arange(_SIZE, dtype=images.dtype, device=images.device) - _SIZE // 2
     window = torch.exp(-offsets.square() / (2 * _SIGMA**2))
     channels = images.flatten(0, -3).unsqueeze(0)
-    # one picture of many channels: on CPUs the gradient of a depthwise convolution is 20 times faster than that of as
-    # many pictures of one channel
+    # one picture of many channels: on CPUs a depthwise convolution is quicker, its gradient above all, than one of as
+    # many pictures of one channel, 8 to 20 times for sides of 640 to 96
     count = channels.shape[1]
     window = (window / window.sum()).view(1, 1, 1, _SIZE).expand(count, 1, 1, _SIZE)
     channels = F.conv2d(channels, window, padding=(0, padding), groups=count)
