@@ -85,8 +85,11 @@ def test_the_file_of_the_study_names_ten_pairs_of_six_arms_and_its_sweeps(study)
     # whole repeats first, and what is swept after all of them
     assert study.points()[:60] == study.main_points()
     assert [point.seed for point in study.main_points()] == [k for k in range(10) for _ in range(6)]
-    # four weights and two other batches of two arms, three seeds each; the middle ones are there already
-    assert len(study.points()) == 60 + 3 * 4 + 3 * 2 * 2
+    # four weights of one arm, two other batches of two arms; the middle ones are there already
+    weights, batches = study.sweeps['alpha'], study.sweeps['batch']
+    assert len(weights.values) == 5 and len(batches.values) == 3
+    more = 4 * len(weights.seeds) + 2 * 2 * len(batches.seeds)
+    assert len(study.points()) == 60 + more and more > 0
     assert {point.alpha for point in study.points() if point.arm.kind == 'none'} == {None}
 
 
@@ -210,10 +213,9 @@ def test_the_report_tells_every_part_and_marks_what_is_sure(study):
     lines = text['relation-results'].splitlines()
     assert any(line.startswith('| L1 pretext') and '+0.00 ± 0.00' in line for line in lines)
     assert text['relation-curve'].splitlines()[2].startswith('| 30 ')
-    assert (
-        '| 0.3 ' in text['relation-sweeps']
-        and '**batch** (seeds 0, 1, 2)' in text['relation-sweeps']
-    )
+    seeds = ', '.join(str(seed) for seed in study.sweeps['batch'].seeds)
+    assert '| 0.3 ' in text['relation-sweeps']
+    assert f'**batch** (seeds {seeds})' in text['relation-sweeps']
     relations = cells(text['relation-modules'])
     assert relations['ERL'] == [
         '0.30 (0.30 … 0.30)', '0.40 (0.40 … 0.40)', '0.65 (0.50 … 2.00)', '1.50 (1.50 … 1.50)',
