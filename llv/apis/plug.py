@@ -29,6 +29,10 @@ _REFUSED = {
         'has a preprocessor of several branches (semi-supervised training); plug the enhancer '
         f'into a supervised config of the same detector, or {_LIGHT_FIRST}'
     ),
+    'BaseSelfSupervisor': (
+        'learns from several views of a picture (self-supervised training), which an enhancer would '
+        f'light one by one; plug the enhancer into the model trained from it, or {_LIGHT_FIRST}'
+    ),
     'TrackDataPreprocessor': (
         'works on videos, and trackers read the config of their own preprocessor, so an enhancer '
         f'has no place in it; {_LIGHT_FIRST}'
@@ -36,6 +40,12 @@ _REFUSED = {
 }
 _REFUSED['SemiBaseDetector'] = _REFUSED['MultiBranchDataPreprocessor']
 _REFUSED['BaseMOTModel'] = _REFUSED['TrackDataPreprocessor']
+
+# what models of mmpretrain, by a base class of theirs, build where `data_preprocessor` has no type
+_IMPLIED = {
+    'BaseClassifier': 'mmpretrain.ClsDataPreprocessor',
+    'BaseRetriever': 'mmpretrain.ClsDataPreprocessor',
+}
 
 
 def plug_enhancer(
@@ -49,8 +59,11 @@ def plug_enhancer(
 
     The model keeps its parameter names: its checkpoints load as they are, with only
     ``data_preprocessor.enhancer.*`` missing. A top-level ``data_preprocessor`` moves into
-    ``model``, since TTA and mmengine's hub would put it in the place of the enhancer. mmdet's
-    ``SSDHead``, which cannot predict, becomes ``llv.SSDHead``.
+    ``model``, since TTA and mmengine's hub would put it in the place of the enhancer. The type that
+    classifiers and retrievers of mmpretrain leave out is written down. Rules of the optimizer for
+    layers of the model (``custom_keys``) do not reach layers of the enhancer that bear the same
+    names: it gets a rule of its own. mmdet's ``SSDHead``, which cannot predict, becomes
+    ``llv.SSDHead``.
 
     Example:
         >>> from mmengine.config import Config
@@ -94,7 +107,7 @@ def plug_enhancer(
                 level=logging.WARNING,
             )
     scope = model.get('_scope_') or plugged.get('default_scope')
-    base = model.get('data_preprocessor')
+    base = _with_implied_type(model, scope)
     if not isinstance(base, dict) or 'type' not in base:
         raise ValueError(
             f'`{_name(model.get("type"))}` has no `data_preprocessor` to put an enhancer in front '
@@ -109,6 +122,8 @@ def plug_enhancer(
     model['data_preprocessor'] = ConfigDict(
         type='llv.EnhancedDataPreprocessor', enhancer=enhancer, base=base, frozen=frozen
     )
+    if not frozen:
+        _keep_rules_of_layers_away(plugged)
     replaced = sum(_repair_ssd_head(part, part_scope) for part, part_scope in _dicts(model, scope))
     if replaced:
         print_log(
@@ -147,6 +162,27 @@ def clear_pretrained(cfg: Config) -> int:
                 cleared += len(init) - len(kept)
     print_log(f'Cleared {cleared} references to pretrained weights.', logger='current')
     return cleared
+
+
+def _keep_rules_of_layers_away(cfg: Config) -> None:
+    """Give the enhancer a key of its own among those of the optimizer, unless one already means it.
+
+    mmengine looks for keys inside parameter names, the longest first: 'head' of SegFormer's recipe,
+    for ten times the learning rate, would find the `head` of PSENet.
+    """
+    rules = ((cfg.get('optim_wrapper') or {}).get('paramwise_cfg') or {}).get('custom_keys')
+    if rules and not any(key in 'data_preprocessor.enhancer' for key in rules):
+        rules['enhancer'] = ConfigDict()
+
+
+def _with_implied_type(model: dict, scope: str | None) -> Any:
+    base = model.get('data_preprocessor')
+    if base is not None and (not isinstance(base, dict) or 'type' in base):
+        return base
+    for name in _ancestors(model.get('type'), scope):
+        if name in _IMPLIED:
+            return ConfigDict(base or {}, type=_IMPLIED[name])
+    return base
 
 
 def _refuse(model: dict, base: dict, scope: str | None) -> None:

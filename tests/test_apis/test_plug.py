@@ -6,11 +6,13 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner.checkpoint import load_state_dict
 
 from llv.apis import clear_pretrained, plug_enhancer
 from llv.models.enhancers import FixedGain
+from llv.registry import MODELS as OWN
 from llv.utils.config import load_config
 from llv.utils.environment import has_mmdet, has_mmseg
 
@@ -150,6 +152,65 @@ def test_refused(cfg, words):
     assert '\n' not in str(error.value)
 
 
+def test_the_type_that_classifiers_leave_out_is_written_down():
+    """As mmpretrain's configs, whose classes need not be installed for this."""
+    base = type('BaseClassifier', (), {})
+    OWN.register_module(module=type('MyClassifier', (base,), {}), name='MyClassifier')
+    try:
+        cfg = Config(dict(model=dict(type='llv.MyClassifier'), data_preprocessor=dict(mean=[3.0])))
+        plugged = plug_enhancer(cfg, 'identity')
+        expected = dict(type='mmpretrain.ClsDataPreprocessor', mean=[3.0])
+        assert plugged.model.data_preprocessor.base.to_dict() == expected
+        cfg.pop('data_preprocessor')
+        base = plug_enhancer(cfg, 'identity').model.data_preprocessor.base
+        assert base.to_dict() == dict(type='mmpretrain.ClsDataPreprocessor')
+    finally:
+        OWN.module_dict.pop('MyClassifier')
+
+
+def test_self_supervised_models_are_refused():
+    base = type('BaseSelfSupervisor', (), {})
+    OWN.register_module(module=type('MyMoCo', (base,), {}), name='MyMoCo')
+    try:
+        cfg = toy()
+        cfg.model.type = 'llv.MyMoCo'
+        with pytest.raises(ValueError, match='`MyMoCo` learns from several views') as error:
+            plug_enhancer(cfg, 'identity')
+        assert '\n' not in str(error.value)
+    finally:
+        OWN.module_dict.pop('MyMoCo')
+
+
+def rates(cfg, enhancer):
+    """Learning rates, in units of the optimizer's, of the heads of a model and of the enhancer in front of it."""
+    plugged = plug_enhancer(cfg, enhancer)
+    model = torch.nn.Module()
+    model.head = torch.nn.Linear(1, 1)
+    model.data_preprocessor = MODELS.build(plugged.model.data_preprocessor)
+    groups = build_optim_wrapper(model, plugged.optim_wrapper).optimizer.param_groups
+    by_parameter = {p: group['lr'] for group in groups for p in group['params']}
+    names = {p: name for name, p in model.named_parameters()}
+    heads = {names[p]: rate for p, rate in by_parameter.items() if 'head.' in names[p]}
+    own = {rate for name, rate in heads.items() if name.startswith('head.')}
+    others = {rate for name, rate in heads.items() if not name.startswith('head.')}
+    return own, others
+
+
+def test_rules_for_layers_of_the_model_do_not_reach_the_enhancer():
+    rules = dict(head=dict(lr_mult=10.0))
+    optimizer = dict(type='SGD', lr=1.0, weight_decay=0.1)
+    cfg = toy(optim_wrapper=dict(optimizer=optimizer, paramwise_cfg=dict(custom_keys=rules)))
+    cfg.model.data_preprocessor = dict(type='ImgDataPreprocessor')
+    assert rates(cfg, 'psenet') == ({10.0}, {1.0})
+    # a rule that is there for the enhancer stays
+    cfg.optim_wrapper.paramwise_cfg.custom_keys['data_preprocessor.enhancer'] = dict(lr_mult=0.5)
+    assert rates(cfg, 'psenet') == ({10.0}, {0.5})
+    assert 'enhancer' not in plug_enhancer(cfg, 'psenet').optim_wrapper.paramwise_cfg.custom_keys
+    # nothing is written where there are no rules
+    cfg.optim_wrapper.pop('paramwise_cfg')
+    assert plug_enhancer(cfg, 'psenet').optim_wrapper == cfg.optim_wrapper
+
+
 def test_unknown_enhancers_are_refused():
     with pytest.raises(ValueError, match='did you mean `RUAS`'):
         plug_enhancer(toy(), 'rusa')
@@ -172,8 +233,6 @@ def test_real_configs_that_are_refused(name, words):
 @needs_mmdet
 def test_subclasses_of_a_tracker_are_refused_too():
     from mmdet.models.mot import DeepSORT
-
-    from llv.registry import MODELS as OWN
 
     OWN.register_module(module=type('MyTracker', (DeepSORT,), {}), name='MyTracker')
     try:

@@ -60,6 +60,8 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
         distortion: Config of a module, or the module, that changes the lit pictures in training, such as
             ``llv.PhotoMetricDistortion``: given a list of (3, H, W) RGB in 0..255 it returns as many. It works on what
             the base would receive, also where the enhancer changed nothing; ``enhanced`` does not show it.
+        batch_augments: Config of what mixes the pictures of a batch, for a base that has none of its own. Classifiers
+            of mmpretrain write their ``train_cfg`` into the config of whatever preprocessor they build.
 
     Attributes:
         holding: While True, :meth:`pop_held` gives the last training batch's enhancements; set by ``EnhancerLossHook``.
@@ -74,6 +76,7 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
         keep_pictures: bool = False,
         non_blocking: bool = False,
         distortion: dict | nn.Module | None = None,
+        batch_augments: dict | None = None,
     ) -> None:
         super().__init__(non_blocking)
         if channel_order not in (None, 'bgr', 'rgb'):
@@ -84,6 +87,12 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(
                 "`channel_order` must be 'bgr' or 'rgb' where `base` is a module, which does not tell."
             )
+        if batch_augments is not None:
+            if not isinstance(base, dict):
+                raise ValueError(
+                    '`batch_augments` needs a config as `base`; give them to the module itself.'
+                )
+            base = {'batch_augments': batch_augments, **base}
         if channel_order is None:
             channel_order = 'rgb' if base.get('rgb_to_bgr', False) else 'bgr'
         self.channel_order = channel_order
@@ -144,6 +153,15 @@ class EnhancedDataPreprocessor(BaseDataPreprocessor):
             outputs = [old if new is None else new for old, new in zip(pictures, lit, strict=True)]
             data['inputs'] = torch.stack(outputs) if isinstance(inputs, Tensor) else outputs
         return self.base(data, training)
+
+    @property
+    def batch_augments(self) -> Any:
+        """Those of the base, which mmpretrain's ``SwitchRecipeHook`` replaces while a model trains."""
+        return self.base.batch_augments
+
+    @batch_augments.setter
+    def batch_augments(self, value: Any) -> None:
+        self.base.batch_augments = value
 
     def pop_held(self) -> list[HeldGroup]:
         """The enhancements of the last training batch, one a picture size; they are forgotten here."""

@@ -313,3 +313,24 @@ def test_optim_wrapper_type_is_real():
     assert isinstance(
         build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=1))), OptimWrapper
     )
+
+
+def test_what_mixes_a_batch_goes_to_the_base():
+    """mmpretrain's classifiers write their `train_cfg` beside the type of the preprocessor."""
+    pad = [dict(type='mmdet.BatchFixedSizePad', size=(96, 128))]
+    given = dict(batch('det', 'same', 'uint8', False))
+    wrapped = EnhancedDataPreprocessor(dict(type='llv.Identity'), DET, batch_augments=pad)
+    assert wrapped(given, True)['inputs'].shape == (3, 3, 96, 128)
+    assert wrapped(batch('det', 'same', 'uint8', False), False)['inputs'].shape[-2:] == (64, 64)
+    # what the base's own config says counts more
+    own = dict(DET, batch_augments=[dict(type='mmdet.BatchFixedSizePad', size=(64, 96))])
+    wrapped = EnhancedDataPreprocessor(dict(type='llv.Identity'), own, batch_augments=pad)
+    assert wrapped(batch('det', 'same', 'uint8', False), True)['inputs'].shape[-2:] == (64, 96)
+    # as mmpretrain's hook for recipes that change during a training takes it away
+    wrapped.batch_augments = None
+    assert wrapped(batch('det', 'same', 'uint8', False), True)['inputs'].shape[-2:] == (64, 64)
+    assert wrapped.base.batch_augments is None
+    with pytest.raises(ValueError, match='`batch_augments` needs a config as `base`'):
+        EnhancedDataPreprocessor(
+            dict(type='llv.Identity'), wrapped.base, channel_order='bgr', batch_augments=pad
+        )
