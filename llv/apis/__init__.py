@@ -4,9 +4,12 @@ from .convert import convert_official
 from .enhancers import enhancer_config, init_enhancer, registered_enhancers
 from .export import compare_onnx, export_onnx
 from .inference import enhance
+from .inferencers import EnhanceInferencer
 from .plug import clear_pretrained, plug_enhancer
+from .plugged_inferencers import plug_inferencer, show_enhanced
 
 __all__ = [
+    'EnhanceInferencer',
     'clear_pretrained',
     'compare_onnx',
     'convert_official',
@@ -15,5 +18,7 @@ __all__ = [
     'export_onnx',
     'init_enhancer',
     'plug_enhancer',
+    'plug_inferencer',
     'registered_enhancers',
+    'show_enhanced',
 ]

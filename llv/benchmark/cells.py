@@ -257,7 +257,7 @@ def measure_cell(runner: Runner, cell: Cell, matrix: Matrix) -> dict[str, Any]:
     """Test a runner's model, measure its size and speed, and draw some pictures at the first seed."""
     pictures = cell.folder / 'pictures'
     if matrix.pictures and cell.point.seed == matrix.seeds[0]:
-        hook = EnhancedVisualizationHook(pictures, draw_gt=False, count=matrix.pictures)
+        hook = EnhancedVisualizationHook(pictures, count=matrix.pictures, maps=())
         runner.register_hook(hook)
     metrics = read_metrics(runner.test(), matrix.scale)
     if matrix.metric not in metrics:

@@ -1,9 +1,11 @@
-"""What the model was shown and what it made of it: dark, lit and predicted picture side by side."""
+"""What the model was shown and what it made of it: dark picture, map, lit picture and prediction side by side."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,116 +13,172 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.fileio import get
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmengine.structures import BaseDataElement
+from torch.utils.data import DataLoader
 
-from llv.models.data_preprocessors import EnhancedDataPreprocessor
 from llv.registry import HOOKS
 from llv.utils.pictures import WRITABLE_SUFFIXES
+from llv.visualization.lit_pictures import LitPicture, LitPictures
+from llv.visualization.maps import MAPS, map_picture, with_caption
+
+_COUNT = 8  # backends keep every picture of every validation
 
 
 @HOOKS.register_module()
 class EnhancedVisualizationHook(Hook):
-    """Write each test picture as dark | enhanced | prediction, or dark | prediction without an enhancer.
+    """Show pictures of each validation and test as dark | map | enhanced | prediction.
 
-    All panels have the size of the original picture, whatever the pipeline and the enhancer did to it,
-    so that boxes and label maps, which are in original coordinates, lie where they belong. The
-    prediction is drawn by the runner's visualizer (mmdet's or mmseg's), on the enhanced picture where
-    there is one. In several processes the first one writes its share.
+    The map and the enhanced picture are there where the model has an enhancer, and the map where that has one that can
+    be shown. All panels have the size of the original picture, whatever the pipeline and the enhancer did to it, so
+    that boxes and label maps, which are in original coordinates, lie where they belong. The prediction is drawn by the
+    runner's visualizer (mmdet's or mmseg's), on the enhanced picture where there is one.
 
-    While it is on, every data sample holds its lit picture; metrics that keep whole samples, such as
-    those behind ``--out``, then need memory for them.
+    Without `out_dir` the pictures go to all backends of the visualizer (local files, TensorBoard, …) as ``val_<name>``
+    and ``test_<name>`` at the training iteration, 0 without training: the same pictures in each validation, so that
+    their change can be followed. With `out_dir` they are files instead, those of a validation in ``val_<iteration>/``.
+
+    In several processes the first one shows its share; the others do nothing. Lit pictures are kept for one batch and
+    do not enter the data samples.
 
     Args:
-        out_dir: Folder for the pictures; in it they keep their names, and their folders where they come
-            from several.
+        out_dir: Folder for files; in it they keep their names, and their folders where they come from several. None
+            gives the pictures to the backends.
         score_thr: Instances are drawn from this score on.
-        draw_gt: Put the ground truth between the enhanced picture and the prediction; the test pipeline
-            must load annotations.
-        count: Write only so many pictures, spread evenly over the set; None for all.
+        draw_gt: Put the ground truth between the enhanced picture and the prediction; the pipeline must load
+            annotations.
+        count: Show only so many pictures, spread evenly over the set; None for all in a test with `out_dir`, and for
+            8 otherwise.
+        interval: Show every so many-th validation, beginning with the first.
+        maps: Names of maps of the enhancer; the first that it has is shown, one channel by colours and three as a
+            picture, with its name and range. ``()`` for none.
 
     Raises:
-        ValueError: `count` is below 1; at the start of a test if the visualizer draws no predictions or
-            `out_dir` is the folder of the test pictures; later if a picture has another size than the
-            pipeline saw.
+        ValueError: `count` or `interval` is below 1; at the start of training or testing if the visualizer draws no
+            predictions or has no backend to give them to, or `out_dir` is the folder of the pictures; later if a
+            picture has another size than the pipeline saw.
     """
 
     priority = 'LOW'
 
     def __init__(
         self,
-        out_dir: str | os.PathLike,
+        out_dir: str | os.PathLike | None = None,
         score_thr: float = 0.3,
         draw_gt: bool = False,
         count: int | None = None,
+        interval: int = 1,
+        maps: Sequence[str] = MAPS,
     ) -> None:
-        if count is not None and count < 1:
-            raise ValueError(f'`count` must be at least 1, but got {count!r}.')
-        self.count = count
-        self._chosen: set[str] = set()
-        self.out_dir = Path(out_dir)
+        for name, value in (('count', count), ('interval', interval)):
+            if value is not None and value < 1:
+                raise ValueError(f'`{name}` must be at least 1, but got {value!r}.')
+        self.out_dir = None if out_dir is None else Path(out_dir)
         self.score_thr = score_thr
         self.draw_gt = draw_gt
-        self._root = ''
-        self._kept: dict[EnhancedDataPreprocessor, bool] = {}
+        self.count = count
+        self.interval = interval
+        self.maps = (maps,) if isinstance(maps, str) else tuple(maps)
+        self._validations = 0
+        self._lit: LitPictures | None = None  # only while a pass is shown
+
+    def before_train(self, runner: Runner) -> None:
+        """Find out before the first hours that nothing could be drawn."""
+        self._check(runner)
+
+    def before_val(self, runner: Runner) -> None:
+        """Begin to look at every `interval`-th validation."""
+        if self._validations % self.interval == 0:
+            self._start(runner, 'val', runner.val_dataloader)
+        self._validations += 1
 
     def before_test(self, runner: Runner) -> None:
-        """Ask the preprocessors to keep the lit pictures; find the folder that all pictures share."""
-        if 'out_file' not in inspect.signature(runner.visualizer.add_datasample).parameters:
-            raise ValueError(
-                f'`{type(runner.visualizer).__name__}` draws no predictions; set `visualizer` to '
-                '`mmdet.DetLocalVisualizer` or `mmseg.SegLocalVisualizer`.'
-            )
-        dataset = runner.test_dataloader.dataset
-        paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-        self._root = os.path.commonpath({os.path.dirname(path) for path in paths})
-        count = len(paths) if self.count is None else min(self.count, len(paths))
-        spread = np.linspace(0, len(paths) - 1, count).round().astype(int)
-        self._chosen = {paths[index] for index in spread}
-        if self.out_dir.resolve() == Path(self._root).resolve():
-            raise ValueError(
-                f'`{self.out_dir}` holds the test pictures themselves; choose another `out_dir`.'
-            )
-        for module in runner.model.modules():
-            if isinstance(module, EnhancedDataPreprocessor):
-                self._kept[module] = module.keep_pictures
-                module.keep_pictures = True
+        """Begin to look."""
+        self._start(runner, 'test', runner.test_dataloader)
 
-    def after_test_iter(
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Choose among the pictures of a batch."""
+        if self._lit is not None:
+            ahead = {place - self._seen for place in self._places}
+            self._lit.next_batch(ahead & set(range(self._batch)))
+
+    before_test_iter = before_val_iter
+
+    def after_val_iter(
         self,
         runner: Runner,
         batch_idx: int,
         data_batch: Any = None,
         outputs: Sequence[BaseDataElement] | None = None,
     ) -> None:
-        """Write the pictures of a batch."""
+        """Show the chosen pictures of a batch."""
+        if self._lit is None:
+            return
+        for place, sample in enumerate(outputs or ()):
+            if self._seen + place in self._places:
+                self._keep(runner, sample, self._panels(runner, sample, self._lit.found.get(place)))
+        self._seen += len(outputs or ())
+
+    after_test_iter = after_val_iter
+
+    def after_val(self, runner: Runner) -> None:
+        """Leave the model as it was."""
+        if self._lit is not None:
+            self._lit.stop()
+            self._lit = None
+
+    after_test = after_val
+
+    def _check(self, runner: Runner) -> None:
+        visualizer = runner.visualizer
+        if 'out_file' not in inspect.signature(visualizer.add_datasample).parameters:
+            raise ValueError(
+                f'`{type(visualizer).__name__}` draws no predictions; set `visualizer` to '
+                '`mmdet.DetLocalVisualizer` or `mmseg.SegLocalVisualizer`.'
+            )
+        if self.out_dir is None and not visualizer._vis_backends:
+            raise ValueError(
+                'The `visualizer` has no `vis_backends` that would keep the pictures; give it one, such as '
+                "`dict(type='LocalVisBackend')`, or give the hook an `out_dir`."
+            )
+
+    def _start(self, runner: Runner, phase: str, loader: DataLoader) -> None:
+        self._check(runner)
         if not is_main_process():
             return
-        for sample in outputs or ():
-            if sample.img_path not in self._chosen:
-                continue
-            sample = sample.cpu()
-            dark = _read(sample.img_path, sample.ori_shape[:2])
-            panels = [dark]
-            if 'enhanced' in sample:
-                panels.append(enhanced_picture(sample))
-            panels.append(self._predicted(runner, panels[-1], sample))
-            file = self.out_dir / os.path.relpath(sample.img_path, self._root)
-            if file.suffix.lower() not in WRITABLE_SUFFIXES:
-                file = file.with_suffix('.png')
-            file.parent.mkdir(parents=True, exist_ok=True)
-            shown = np.concatenate(panels, axis=1)
-            if not cv2.imwrite(str(file), shown[..., ::-1]):
-                raise ValueError(f'`{file}` could not be written; choose another `out_dir`.')
+        share = math.ceil(len(loader.dataset) / get_world_size())
+        every = phase == 'test' and self.out_dir is not None
+        count = self.count or (share if every else _COUNT)
+        spread = np.linspace(0, share - 1, min(count, share)).round().astype(int)
+        self._places, self._seen = set(spread.tolist()), 0
+        self._batch = loader.batch_size or share
+        self._phase, self._names = phase, Counter()
+        if self.out_dir is not None:
+            paths = [
+                loader.dataset.get_data_info(i)['img_path'] for i in range(len(loader.dataset))
+            ]
+            self._root = os.path.commonpath({os.path.dirname(path) for path in paths})
+            if self.out_dir.resolve() == Path(self._root).resolve():
+                raise ValueError(
+                    f'`{self.out_dir}` holds the {phase} pictures themselves; choose another `out_dir`.'
+                )
+        self._lit = LitPictures(runner.model, self.maps)
+        self._lit.start()
 
-    def after_test(self, runner: Runner) -> None:
-        """Leave the preprocessors as they were."""
-        for module, kept in self._kept.items():
-            module.keep_pictures = kept
-        self._kept.clear()
+    def _panels(
+        self, runner: Runner, sample: BaseDataElement, lit: LitPicture | None
+    ) -> list[np.ndarray]:
+        panels = [_read(sample.img_path, sample.ori_shape[:2])]
+        if lit is not None:
+            if lit.values is not None:
+                shown, low, high = map_picture(lit.values)
+                panels.append(with_caption(shown, f'{lit.name} {low:.3g} to {high:.3g}'))
+            panels.append(lit.picture)
+        panels.append(self._predicted(runner, panels[-1], sample.cpu()))
+        return panels
 
     def _predicted(
         self, runner: Runner, picture: np.ndarray, sample: BaseDataElement
@@ -132,30 +190,31 @@ class EnhancedVisualizationHook(Hook):
         # the visualizers return nothing, but write to a file what they have drawn
         with TemporaryDirectory() as folder:
             file = os.path.join(folder, 'drawn.bmp')
-            draw('test', picture, sample, draw_gt=self.draw_gt, out_file=file, **options)
+            draw('drawn', picture, sample, draw_gt=self.draw_gt, out_file=file, **options)
             return cv2.imread(file)[..., ::-1]
 
+    def _keep(self, runner: Runner, sample: BaseDataElement, panels: list[np.ndarray]) -> None:
+        shown = np.ascontiguousarray(np.concatenate(panels, axis=1))
+        if self.out_dir is None:
+            # no folders: local backends make a file name of it
+            name = f'{self._phase}_{Path(sample.img_path).stem}'
+            self._names[name] += 1
+            again = f'-{self._names[name]}' if self._names[name] > 1 else ''
+            runner.visualizer.add_image(name + again, shown, _iteration(runner))
+            return
+        val = self._phase == 'val'
+        folder = self.out_dir / f'val_{_iteration(runner)}' if val else self.out_dir
+        file = folder / os.path.relpath(sample.img_path, self._root)
+        if file.suffix.lower() not in WRITABLE_SUFFIXES:
+            file = file.with_suffix('.png')
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not cv2.imwrite(str(file), shown[..., ::-1]):
+            raise ValueError(f'`{file}` could not be written; choose another `out_dir`.')
 
-def enhanced_picture(sample: BaseDataElement) -> np.ndarray:
-    """The lit picture of a sample in the original size.
 
-    Args:
-        sample: With ``enhanced`` and ``ori_shape``; padding beyond ``scale_factor`` is cut off, and what
-            the pipeline mirrored is mirrored back.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
-    picture = sample.enhanced.data.permute(1, 2, 0).numpy()
-    height, width = sample.ori_shape[:2]
-    across, down = sample.get('scale_factor', (1.0, 1.0))
-    # mm's pipelines pad last, to the right and below
-    picture = picture[: max(round(height * down), 1), : max(round(width * across), 1)]
-    if sample.get('flip'):
-        axes = dict(horizontal=1, vertical=0, diagonal=(0, 1))
-        picture = np.flip(picture, axes[sample.flip_direction])
-    method = cv2.INTER_AREA if picture.shape[0] > height else cv2.INTER_LINEAR
-    return cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=method)
+def _iteration(runner: Runner) -> int:
+    # asked for it, a runner that only tests would build its training set
+    return runner.iter if isinstance(runner._train_loop, BaseLoop) else 0
 
 
 def _read(path: str, size: tuple[int, int]) -> np.ndarray:
@@ -166,6 +225,6 @@ def _read(path: str, size: tuple[int, int]) -> np.ndarray:
         if picture is not None and picture.shape[:2] == tuple(size):
             return picture[..., ::-1]
     raise ValueError(
-        f'`{path}` has not the size {size[1]} × {size[0]} that the test pipeline saw; look whether the '
-        'pipeline crops or turns pictures before it loads them.'
+        f'`{path}` has not the size {size[1]} × {size[0]} that the pipeline saw; look whether it crops or turns '
+        'pictures before it loads them.'
     )

@@ -1,23 +1,29 @@
-"""The pictures that `tools/test.py --show-dir` writes, looked at pixel by pixel."""
+"""The pictures of tests and validations, as files and in backends, looked at pixel by pixel."""
 
 import json
+import socket
 
 import cv2
+import matplotlib
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
+from mmengine.registry import VISBACKENDS
+from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
-from mmengine.visualization import Visualizer
+from mmengine.visualization import BaseVisBackend, Visualizer
 
-import llv.engine.hooks.enhanced_visualization_hook  # noqa: F401  (registers it)
+from llv.engine.hooks.enhanced_visualization_hook import EnhancedVisualizationHook
 from llv.engine.runner import test as run_test
 from llv.engine.runner import use_pictures, use_tta
 from llv.engine.settings import RunOptions
+from llv.models.enhancers import BaseEnhancer, Enhancement
 from llv.registry import MODELS
 
 pytest.importorskip('mmdet')
+import ranks_that_show  # noqa: E402
 import toys  # noqa: E402, F401  (registers tiny enhancers)
 
 GAIN = 4
@@ -216,7 +222,7 @@ def test_views_that_are_merged_are_shown_too(tmp_path):
     use_pictures(cfg, str(tmp_path / 'shown'))
     use_tta(cfg)
     runner = run_test(cfg, RunOptions())
-    assert runner.model.module.data_preprocessor.keep_pictures is False  # as it was before
+    assert not runner.model.module.data_preprocessor._forward_hooks  # as it was before
     dark, lit, predicted = panels(
         cv2.imread(str(tmp_path / 'shown/a/1.png'))[..., ::-1].astype(float)
     )
@@ -267,3 +273,200 @@ def test_the_test_pictures_are_not_written_over(tmp_path):
     cfg = detector(tmp_path, dict(type='Resize', scale=(128, 128)))
     with pytest.raises(ValueError, match='holds the test pictures themselves'):
         shown(tmp_path, cfg, out_dir=str(tmp_path / 'a' / '..'))
+
+
+# ---------------------------------------------------------------- maps
+
+
+@MODELS.register_module()
+class Ramp(BaseEnhancer):
+    """Enlarges and lights by `gain`; its illumination rises from left to right, in one channel or three."""
+
+    def __init__(self, gain=4.0, scale=1, channels=1):
+        super().__init__()
+        self.gain, self.scale, self.channels = gain, scale, channels
+
+    def enhance(self, images):
+        lit = (images * self.gain).clamp(0, 1)
+        lit = lit.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
+        ramp = torch.linspace(0.25, 0.75, images.shape[-1]).expand_as(images)
+        return Enhancement(lit, dict(raw=lit, illumination=ramp[:, : self.channels]))
+
+
+@pytest.mark.parametrize('scale', [1, 2])
+def test_a_map_of_one_channel_stands_in_colours_between_dark_and_enhanced(tmp_path, scale):
+    write_pictures(tmp_path)
+    resize, steps = RESIZES['as it is']
+    cfg = detector(tmp_path, resize, dict(type='llv.Ramp', scale=scale), steps)
+    _, (picture, _) = shown(tmp_path, cfg)
+    dark, shown_map, lit, predicted = panels(picture)
+    viridis = matplotlib.colormaps['viridis'](np.arange(256))[:, :3] * 255
+    expected = viridis[np.rint(np.linspace(0, 255, WIDTH)).astype(int)]
+    assert np.abs(shown_map[:70] - expected).max() <= 4
+    assert (shown_map[-1, 0] == 0).all()  # where its name and range stand
+    assert np.abs(lit[:15] - 4 * dark[:15]).max() <= 4
+    assert np.abs(np.array(green(predicted)) - BOX).max() <= 4
+
+
+def test_a_map_of_three_channels_stands_there_as_a_picture(tmp_path):
+    write_pictures(tmp_path)
+    resize, steps = RESIZES['padded']
+    cfg = detector(tmp_path, resize, dict(type='llv.Ramp', channels=3), steps)
+    _, (picture, _) = shown(tmp_path, cfg)
+    shown_map = panels(picture)[1][:70]
+    # the ramp of the padded square of 256 pixels, of which the picture had the left 228
+    wanted = 255 * np.linspace(0.25, 0.25 + 0.5 * 227 / 255, WIDTH)[:, None]
+    assert np.abs(shown_map - wanted).max() <= 2
+
+
+@pytest.mark.parametrize('maps', [(), ('gamma',), 'curves'])
+def test_no_map_is_shown_where_none_is_asked_for_or_there(tmp_path, maps):
+    write_pictures(tmp_path)
+    cfg = detector(tmp_path, RESIZES['as it is'][0], dict(type='llv.Ramp'))
+    _, (picture, _) = shown(tmp_path, cfg, maps=maps)
+    assert len(panels(picture)) == 3
+
+
+def test_a_picture_is_chosen_by_its_name_in_the_order_asked_for(tmp_path):
+    write_pictures(tmp_path)
+    cfg = detector(tmp_path, RESIZES['as it is'][0], dict(type='llv.Ramp'))
+    _, (picture, _) = shown(tmp_path, cfg, maps=('curves', 'raw'))
+    _, shown_map, lit, _ = panels(picture)
+    np.testing.assert_array_equal(shown_map[:70], lit[:70])
+
+
+# ---------------------------------------------------------------- validations and backends
+
+
+@VISBACKENDS.register_module()
+class Recorder(BaseVisBackend):
+    """A backend as anybody may write one."""
+
+    seen = []
+
+    def _init_env(self):
+        pass
+
+    @property
+    def experiment(self):
+        return self
+
+    def add_image(self, name, image, step=0, **kwargs):
+        self.seen.append((name, step, image))
+
+
+@MODELS.register_module()
+class LearningDetector(SquareDetector):
+    """One that can be trained, and counts what hangs on its enhancer at each call."""
+
+    def __init__(self, data_preprocessor):
+        super().__init__(data_preprocessor)
+        self.p = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode == 'loss':
+            return dict(loss=self.p.sum())
+        WATCHED.append(len(self.data_preprocessor.enhancer._forward_hooks))
+        return super().forward(inputs, data_samples, mode)
+
+
+WATCHED = []
+
+
+def learner(root, names, **hook):
+    """Four iterations with a validation after each."""
+    write_pictures(root, names)
+    cfg = detector(root, RESIZES['as it is'][0], dict(type='llv.Ramp'))
+    cfg.model.type = 'llv.LearningDetector'
+    loader = cfg.test_dataloader
+    cfg.update(
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=4, val_interval=1),
+        train_dataloader=dict(loader, sampler=dict(type='InfiniteSampler', shuffle=False)),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        val_cfg=dict(), val_dataloader=loader, val_evaluator=cfg.test_evaluator,
+        default_hooks=dict(checkpoint=None, logger=None),
+        custom_hooks=[dict(type='llv.EnhancedVisualizationHook', **hook)],
+        visualizer=dict(
+            type='DetLocalVisualizer', name='visualizer',
+            vis_backends=[dict(type='LocalVisBackend'), dict(type='Recorder')],
+        ),
+    )  # fmt: skip
+    return cfg
+
+
+def test_every_other_validation_goes_to_all_backends_and_then_the_test(tmp_path):
+    Recorder.seen.clear()
+    WATCHED.clear()
+    names = [f'{folder}/{i}.png' for folder in 'ab' for i in range(3)]
+    runner = Runner.from_cfg(learner(tmp_path, names, count=2, interval=2))
+    runner.train()
+    # pictures 0 and 5 of six, after iterations 1 and 3
+    wanted = [('val_0', 1), ('val_2', 1), ('val_0', 3), ('val_2', 3)]
+    assert [(name, step) for name, step, _ in Recorder.seen] == wanted
+    assert WATCHED == [1] * 3 + [0] * 3 + [1] * 3 + [0] * 3  # nothing hangs on it in between
+    for _, _, image in Recorder.seen:
+        dark, shown_map, lit, predicted = panels(image.astype(float))
+        assert np.abs(np.array(green(predicted)) - BOX).max() <= 4
+        assert np.abs(lit[:15] - 4 * dark[:15]).max() <= 1
+    assert Recorder.seen[1][2][0, 0].tolist() == [12, 10, 13]  # the last picture, RGB
+    written = sorted((tmp_path / 'work').rglob('vis_image/*.png'))
+    assert [file.name for file in written] == ['val_0_1.png', 'val_0_3.png', 'val_2_1.png', 'val_2_3.png']  # fmt: skip
+    local = cv2.imread(str(written[2]))[..., ::-1]
+    np.testing.assert_array_equal(local, Recorder.seen[1][2])
+    runner.test()
+    assert [(name, step) for name, step, _ in Recorder.seen[4:]] == [('test_0', 4), ('test_2', 4)]
+
+
+def test_a_test_alone_builds_no_training_set(tmp_path):
+    Recorder.seen.clear()
+    cfg = learner(tmp_path, ('a/1.png', 'b/2.png'), count=1)
+    cfg.train_dataloader = dict(cfg.train_dataloader, dataset=dict(type='Gone'))
+    Runner.from_cfg(cfg).test()
+    assert [(name, step) for name, step, _ in Recorder.seen] == [('test_1', 0)]
+
+
+def test_pictures_of_one_name_are_told_apart_in_backends(tmp_path):
+    Recorder.seen.clear()
+    Runner.from_cfg(learner(tmp_path, ('a/1.png', 'b/1.png', 'b/2.png'), interval=9)).train()
+    assert [name for name, _, _ in Recorder.seen] == ['val_1', 'val_1-2', 'val_2']
+
+
+def test_validations_are_files_where_there_is_a_folder(tmp_path):
+    Recorder.seen.clear()
+    out = tmp_path / 'shown'
+    Runner.from_cfg(learner(tmp_path, ('a/1.png', 'b/1.png'), interval=3, out_dir=str(out))).train()
+    files = sorted(str(file.relative_to(out)) for file in out.rglob('*.png'))
+    assert files == ['val_1/a/1.png', 'val_1/b/1.png', 'val_4/a/1.png', 'val_4/b/1.png']
+    assert not Recorder.seen
+
+
+def test_what_is_missing_is_told_before_training(tmp_path):
+    cfg = learner(tmp_path, ('a/1.png',))
+    cfg.visualizer.pop('vis_backends')
+    with pytest.raises(ValueError, match='has no `vis_backends` that would keep the pictures'):
+        Runner.from_cfg(cfg).train()
+    for name in ('count', 'interval'):
+        with pytest.raises(ValueError, match=f'`{name}` must be at least 1, but got 0'):
+            EnhancedVisualizationHook(**{name: 0})
+
+
+def test_in_several_processes_the_first_shows_as_many_of_its_share(tmp_path):
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = free.getsockname()[1]
+    arguments = (2, port, str(tmp_path))
+    torch.multiprocessing.spawn(ranks_that_show.show, arguments, nprocs=2)
+    # of ten pictures the first process has 0, 2, 4, 6 and 8; three of them are spread evenly
+    assert sorted(f.name for f in (tmp_path / 'shown').iterdir()) == ['0.png', '4.png', '8.png']
+    assert [(tmp_path / f'rank{r}').read_text() for r in (0, 1)] == ['1', '0']
+    for i in (0, 4, 8):
+        dark, lit, predicted = np.split(cv2.imread(str(tmp_path / 'shown' / f'{i}.png')), 3, axis=1)
+        assert (dark == 10 + i).all() and (lit == 2 * dark).all() and (predicted == 255 - lit).all()
+
+
+def test_samples_that_metrics_keep_do_not_carry_the_lit_pictures(tmp_path):
+    write_pictures(tmp_path)
+    cfg = detector(tmp_path, RESIZES['as it is'][0], GAINS)
+    cfg.test_evaluator = [dict(type='mmdet.DumpDetResults', out_file_path=str(tmp_path / 'o.pkl'))]
+    shown(tmp_path, cfg)
+    assert b'enhanced' not in (tmp_path / 'o.pkl').read_bytes()
