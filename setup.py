@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 # What `llv::…` configs, `mmengine.hub` and inferencers look for in the installed package.
-MIM = ('configs', 'tools', 'demo', 'model-index.yml')
+MIM = ('configs', 'tools', 'demo', 'model-index.yml', 'dataset-index.yml')
 
 
 def read_version() -> str:
@@ -70,16 +70,23 @@ setup(
         ],
         'openmmlab': [
             'mmengine>=0.10.0',
-            'mmcv>=2.0.0',
+            'mmcv>=2.0.0,<2.2.0',
             'mmdet>=3.1.0',
             'mmsegmentation>=1.1.0',
+            'numpy<2',
             'pycocotools',
+            'setuptools<81',
             'ftfy',
             'regex',
         ],
+        # as `requirements/<extra>.txt` has them, without its exact versions
         'metrics': ['torchmetrics>=1.0', 'piq>=0.8.0'],
         'export': ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5'],
-        'tests': ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100'],
-        'dev': ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100', 'ruff>=0.8'],
+        'video': ['av>=15'],
+        'app': ['gradio>=6,<7'],
+        'docs': ['mkdocs>=1.6,<2', 'mkdocs-material>=9.6,<10', 'mkdocstrings[python]>=1.0'],
+        'all': ['llv[metrics,export,video,app,docs]'],
+        'tests': ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100', 'playwright>=1.45'],
+        'dev': ['llv[tests]', 'ruff>=0.8'],
     },
 )

@@ -1,9 +1,13 @@
-"""Builds llv's environment in `.venv`: the pinned stack of `requirements/` and llv itself.
+"""Builds llv's environment: the pinned packages of `requirements/`, one of the two stacks, and llv.
 
 `make env` (and so `make test` and `make demo`) runs it. It uses the standard library only, resumes
 after an interruption, and returns at once when nothing has changed since it last finished.
-Options: `--exact-python` makes the environment anew when it is of another Python than the one that
-runs this file; `--check` only verifies the environment whose Python runs it.
+Options: `--stack` chooses between the maintained continuation (`onedl`, in `.venv`) and OpenMMLab's
+own packages (`openmmlab`, in `.venv-openmmlab`); `--exact-python` makes the environment anew when
+it is of another Python than the one that runs this file; `--check` only verifies the environment
+whose Python runs it.
+
+Example: python3 tools/setup_env.py --stack openmmlab
 """
 
 import argparse
@@ -21,11 +25,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / 'requirements'
-MIM_FOLDERS = ('configs', 'tools', 'demo', 'model-index.yml')
+MIM_FOLDERS = ('configs', 'tools', 'demo', 'model-index.yml', 'dataset-index.yml')
 PYTHONS = ((3, 10), (3, 11), (3, 12))
 HEARTBEAT = 15  # seconds between signs of life of a quiet step
 GIB = 2**30
@@ -33,7 +37,45 @@ GIB = 2**30
 DISK_GIB = 9
 BUILD_MEMORY_GIB = 2  # one compiler process on mmcv's largest files takes about 1.3 GiB
 
-ORIGINAL = {'mmengine', 'mmcv', 'mmcv-full', 'mmcv-lite', 'mmdet', 'mmsegmentation'}
+
+class Stack(NamedTuple):
+    """One of the two families of distributions that bring mmengine, mmcv, mmdet and mmseg.
+
+    Both write into the same import packages, so each has an environment of its own.
+    """
+
+    name: str  # of its folder in `requirements/`
+    title: str
+    venv: str  # the folder of its environment
+    mmcv: str  # the distribution that is compiled here
+    others: tuple  # what may not lie in its environment
+
+    @property
+    def again(self) -> str:
+        """The remedy for an environment that is past mending."""
+        return 'remove `{}` and run `{}` again'.format(self.venv, self.make)
+
+    @property
+    def make(self) -> str:
+        """The command that sets it up."""
+        return 'make env' if self is ONEDL else f'make env STACK={self.name}'
+
+
+ONEDL = Stack(
+    name='onedl',
+    title='the continuation of OpenMMLab',
+    venv='.venv',
+    mmcv='onedl-mmcv',
+    others=('mmengine', 'mmcv', 'mmcv-full', 'mmcv-lite', 'mmdet', 'mmsegmentation'),
+)
+OPENMMLAB = Stack(
+    name='openmmlab',
+    title="OpenMMLab's own packages",
+    venv='.venv-openmmlab',
+    mmcv='mmcv',
+    others=('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation'),
+)
+STACKS = {stack.name: stack for stack in (ONEDL, OPENMMLAB)}
 
 
 class SetupError(RuntimeError):
@@ -73,17 +115,17 @@ def check_python_parts() -> None:
         ) from None
 
 
-def check_compiler(include: str) -> None:
+def check_compiler(include: str, mmcv: str) -> None:
     """Checks what the build of mmcv needs from outside: a C++ compiler and Python's headers."""
     compiler = os.environ.get('CXX', 'c++').split()[0]
     if shutil.which(compiler) is None:
         raise SetupError(
-            f'no C++ compiler `{compiler}` to build onedl-mmcv with: install one (Debian and '
+            f'no C++ compiler `{compiler}` to build {mmcv} with: install one (Debian and '
             'Ubuntu: `apt install g++`) or name yours in the variable `CXX`.'
         )
     if not (Path(include) / 'Python.h').is_file():
         raise SetupError(
-            f'`Python.h` is not in `{include}`, and onedl-mmcv cannot be built without it: install '
+            f'`Python.h` is not in `{include}`, and {mmcv} cannot be built without it: install '
             "Python's headers (Debian and Ubuntu: `apt install python3-dev`)."
         )
 
@@ -109,32 +151,35 @@ def installed(site: Path) -> dict:
     return found
 
 
-def check_conflicts(distributions) -> None:
+def check_conflicts(distributions, stack: Stack) -> None:
     """Refuses distributions that write into the same import packages as the pinned ones."""
-    original = sorted(ORIGINAL & set(distributions))
-    if original:
+    others = sorted(set(stack.others) & set(distributions))
+    if others:
         raise SetupError(
-            "OpenMMLab's own `{}` is in `.venv` beside its continuation, under the same import "
-            'name: remove `.venv` and run this again.'.format('`, `'.join(original))
+            '`{}` is in `{}`, the environment of {}, under the same import name: {}.'.format(
+                '`, `'.join(others), stack.venv, stack.title, stack.again
+            )
         )
     opencv = sorted(name for name in distributions if name.startswith('opencv-'))
     if len(opencv) > 1:
         raise SetupError(
-            'several OpenCV distributions (`{}`) share the `cv2` folder in `.venv`: remove `.venv` '
-            'and run this again.'.format('`, `'.join(opencv))
+            'several OpenCV distributions (`{}`) share the `cv2` folder in `{}`: {}.'.format(
+                '`, `'.join(opencv), stack.venv, stack.again
+            )
         )
 
 
 # ------------------------------------------------------------------------------------- the stamp
 
 
-def fingerprint(root: Path, version: str) -> str:
+def fingerprint(root: Path, version: str, stack: Stack) -> str:
     """Hashes everything that decides what the environment holds.
 
     The folder counts, because an editable install and the scripts of an environment hold its path.
     """
-    digest = hashlib.sha256('{}\n{}\n'.format(root, version).encode())
-    files = sorted((root / 'requirements').glob('*.txt'))
+    digest = hashlib.sha256('{}\n{}\n{}\n'.format(root, version, stack.name).encode())
+    folder = root / 'requirements'
+    files = [*sorted(folder.glob('*.txt')), *sorted((folder / stack.name).glob('*.txt'))]
     for file in [*files, root / 'setup.py', root / 'tools' / 'setup_env.py']:
         digest.update(file.name.encode() + b'\0' + file.read_bytes())
     return digest.hexdigest()
@@ -152,10 +197,10 @@ def venv_version(venv: Path) -> Optional[str]:
     return match.group(1) if any(venv.glob('lib/*/site-packages/pip')) else None
 
 
-def is_ready(root: Path, venv: Path, version: str) -> bool:
+def is_ready(root: Path, version: str, stack: Stack) -> bool:
     """Tells without starting a process whether the set-up has nothing to do."""
-    stamp = venv / 'llv-setup'
-    if not stamp.is_file() or stamp.read_text() != fingerprint(root, version):
+    stamp = root / stack.venv / 'llv-setup'
+    if not stamp.is_file() or stamp.read_text() != fingerprint(root, version, stack):
         return False
     links = [root / 'llv' / '.mim' / name for name in MIM_FOLDERS if (root / name).exists()]
     return all(link.exists() for link in links)
@@ -248,21 +293,22 @@ class Progress:
 
 def read_pin(name: str, folder: Path = REQUIREMENTS) -> str:
     """Returns the version to which the distribution `name` is pinned in `requirements/`."""
-    for file in sorted(folder.glob('*.txt')):
+    for file in sorted(folder.rglob('*.txt')):
         match = re.search(rf'^{re.escape(name)}={{2,3}}(\S+)', file.read_text(), re.MULTILINE)
         if match:
             return match.group(1)
     raise SetupError(f'`{name}` is pinned in no file of `{folder}`: restore these files.')
 
 
-def cache_folder(mmcv: str, torch: str, tag: str, platform_name: str) -> Path:
+def cache_folder(mmcv: str, version: str, torch: str, tag: str, platform_name: str) -> Path:
     """Returns the folder of the user cache for one build of mmcv.
 
-    The name holds everything on which compiled operators depend: the versions of mmcv and torch,
-    the interpreter's tag ('cpython-311') and the platform ('linux-x86_64').
+    The name holds everything on which compiled operators depend: the distribution ('onedl-mmcv')
+    and its version, the version of torch, the interpreter's tag ('cpython-311') and the platform
+    ('linux-x86_64').
     """
     base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    return base / 'llv' / 'wheels' / f'mmcv-{mmcv}_torch-{torch}_{tag}_{platform_name}'
+    return base / 'llv' / 'wheels' / f'{mmcv}-{version}_torch-{torch}_{tag}_{platform_name}'
 
 
 def cached_wheel(folder: Path) -> Optional[Path]:
@@ -289,15 +335,15 @@ def build_jobs() -> int:
     return max(1, min(cores, int(memory / GIB / BUILD_MEMORY_GIB)))
 
 
-def build_mmcv(python: Path, folder: Path, progress: Progress) -> Path:
+def build_mmcv(python: Path, folder: Path, progress: Progress, stack: Stack) -> Path:
     """Builds mmcv's wheel with its operators and puts it into `folder` in one move."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='build-', dir=folder.parent) as build:
         progress.run(
             [python, '-m', 'pip', 'wheel', '-v', '--no-build-isolation', '--no-deps',
-             '--no-binary', 'onedl-mmcv', '--no-cache-dir', '-w', Path(build) / 'wheel',
-             '-r', REQUIREMENTS / 'mmcv.txt'],
-            remedy='onedl-mmcv could not be built: mend what its last lines name, or set '
+             '--no-binary', stack.mmcv, '--no-cache-dir', '-w', Path(build) / 'wheel',
+             '-r', REQUIREMENTS / stack.name / 'mmcv.txt'],
+            remedy=f'{stack.mmcv} could not be built: mend what its last lines name, or set '
             '`MAX_JOBS=1` if the memory ran out, and run this again',
             MMCV_WITH_OPS='1', FORCE_CUDA='0', MAX_JOBS=str(build_jobs()),
             # mmcv's build calls `ninja` by name
@@ -315,15 +361,16 @@ def build_mmcv(python: Path, folder: Path, progress: Progress) -> Path:
 # ---------------------------------------------------------------------------------------- checks
 
 
-def check_environment() -> list:
+def check_environment(stack: Stack) -> list:
     """Imports what the set-up installed, in the running interpreter; returns what is wrong."""
     try:
-        check_conflicts(installed(Path(sysconfig.get_path('purelib'))))
+        check_conflicts(installed(Path(sysconfig.get_path('purelib'))), stack)
     except SetupError as error:
         return [str(error)]
-    again = 'remove `.venv` and run `make env` again'
+    again = stack.again
     folder = cache_folder(
-        read_pin('onedl-mmcv'),
+        stack.mmcv,
+        read_pin(stack.mmcv),
         read_pin('torch'),
         sys.implementation.cache_tag,
         sysconfig.get_platform(),
@@ -334,13 +381,14 @@ def check_environment() -> list:
          'torchvision.ops.nms(torch.tensor([[0., 0., 1., 1.]]), torch.ones(1), 0.5)', again),
         ('mmcv.ops', 'import torch, mmcv.ops; '
          'mmcv.ops.nms(torch.tensor([[0., 0., 1., 1.]]), torch.ones(1), 0.5)',
-         f'its operators were not compiled for this torch: remove `.venv` and `{folder}` and run '
-         '`make env` again'),
+         'its operators were not compiled for this torch: '
+         f'remove `{stack.venv}` and `{folder}` and run `{stack.make}` again'),
         ('mmdet', 'import mmdet.models', again),
         ('mmseg', 'import mmseg.models', again),
         ('torchmetrics and piq', 'import torchmetrics, piq', again),
         ('onnx', 'import onnx, onnxruntime, onnxscript', again),
-        ('llv', 'import llv', 'run `.venv/bin/python -m pip install --no-deps -e .` to see why'),
+        ('llv', 'import llv',
+         f'run `{stack.venv}/bin/python -m pip install --no-deps -e .` to see why'),
     ]  # fmt: skip
     failures = []
     for name, code, remedy in checks:
@@ -368,35 +416,38 @@ def build_facts(python: str) -> tuple:
     return tuple(output.splitlines())
 
 
-def set_up(exact: bool) -> None:
-    """Brings `.venv` to the state that `requirements/` describes."""
-    venv = ROOT / '.venv'
+def set_up(exact: bool, stack: Stack) -> None:
+    """Brings the environment of `stack` to the state that `requirements/` describes."""
+    venv = ROOT / stack.venv
     python = venv / 'bin' / 'python'
     version = '{}.{}'.format(*sys.version_info[:2])
     found = venv_version(venv)
     keep = found == version or (not exact and found in ['{}.{}'.format(*v) for v in PYTHONS])
     if keep:
         version = found
-        check_conflicts(installed(venv / 'lib' / f'python{version}' / 'site-packages'))
-        if is_ready(ROOT, venv, version):
+        check_conflicts(installed(venv / 'lib' / f'python{version}' / 'site-packages'), stack)
+        if is_ready(ROOT, version, stack):
             return
 
     # Everything that can be refused is refused before anything is changed.
     if not keep:
         if venv.is_symlink():
-            raise SetupError('`.venv` is a symbolic link: remove it and run this again.')
+            raise SetupError(f'`{stack.venv}` is a symbolic link: remove it and run this again.')
         check_python_parts()
     if not keep or not any(venv.glob('lib/*/site-packages/torch')):
         check_disk(ROOT, DISK_GIB)
     tag, platform_name, include = build_facts(str(python) if keep else sys.executable)
-    folder = cache_folder(read_pin('onedl-mmcv'), read_pin('torch'), tag, platform_name)
+    mmcv = f'{stack.mmcv} {read_pin(stack.mmcv)}'
+    folder = cache_folder(*mmcv.split(), read_pin('torch'), tag, platform_name)
     wheel = cached_wheel(folder)
     if wheel is None:
-        check_compiler(include)
+        check_compiler(include, stack.mmcv)
 
     if not keep:
         if found:
-            print(f'`.venv` is of Python {found}; it is made anew for {version}.', flush=True)
+            print(
+                f'`{stack.venv}` is of Python {found}; it is made anew for {version}.', flush=True
+            )
         shutil.rmtree(venv, ignore_errors=True)
         # In a session of its own an interrupt ends it without a traceback.
         command = [sys.executable, '-m', 'venv', str(venv)]
@@ -408,9 +459,11 @@ def set_up(exact: bool) -> None:
     progress.log.write_text('')
     # Byte code is written at the first import; compiling all of torch now would take longer.
     pip = [python, '-m', 'pip', 'install', '--no-compile']
+    # which numpy and which OpenCV the stack can work with
+    pip += ['-c', REQUIREMENTS / stack.name / 'constraints.txt']
     offline = 'check the network connection and the free disk space and run this again'
 
-    progress.step(f'build tools, in `.venv` with Python {version}')
+    progress.step(f'build tools, in `{stack.venv}` with Python {version}')
     progress.run(
         [*pip, '--upgrade', '-r', REQUIREMENTS / 'build.txt'],
         f'the build tools were not installed: {offline}',
@@ -421,25 +474,25 @@ def set_up(exact: bool) -> None:
         f'torch was not installed: {offline}',
     )
     if wheel:
-        progress.step(f'onedl-mmcv {read_pin("onedl-mmcv")}, built before: `{wheel}`')
+        progress.step(f'{mmcv}, built before: `{wheel}`')
     else:
         jobs = build_jobs()
         progress.step(
-            f'onedl-mmcv {read_pin("onedl-mmcv")}, compiled now by {jobs} job(s): about '
+            f'{mmcv}, compiled now by {jobs} job(s): about '
             f'{20 / jobs:.0f} minutes, once for all clones'
         )
-        wheel = build_mmcv(python, folder, progress)
-    progress.step('mmengine, mmcv, mmdet, mmseg and what they import; metrics; ONNX')
-    # torch.txt once more, so that nothing that depends on torch moves it
-    names = ('torch', 'runtime', 'tests', 'metrics', 'export')
-    files = [word for name in names for word in ('-r', REQUIREMENTS / f'{name}.txt')]
+        wheel = build_mmcv(python, folder, progress, stack)
+    progress.step('mmengine, mmcv, mmdet, mmseg and what they import; all extras of llv')
+    # All at once, so that they agree: an extra may want an older version than the stack would get.
+    # torch.txt is among them once more, so that nothing that depends on torch moves it.
+    files = sorted(REQUIREMENTS.glob('*.txt'))
     progress.run(
-        [*pip, *files],
+        [*pip, *(word for file in files for word in ('-r', file))],
         f'the dependencies were not installed: {offline}',
     )
     progress.run(
-        [*pip, '--no-deps', '-r', REQUIREMENTS / 'openmm.txt', wheel],
-        f'the OpenMMLab continuation was not installed: {offline}',
+        [*pip, '--no-deps', '-r', REQUIREMENTS / stack.name / 'openmm.txt', wheel],
+        f'{stack.title} could not be installed: {offline}',
     )
     progress.step('llv, editable')
     progress.run(
@@ -447,36 +500,47 @@ def set_up(exact: bool) -> None:
         'llv was not installed: mend what the last lines name and run this again',
     )
     progress.step('check')
-    code = subprocess.run([str(python), __file__, '--check'], cwd=ROOT).returncode
+    command = [str(python), __file__, '--check', '--stack', stack.name]
+    code = subprocess.run(command, cwd=ROOT).returncode
     if code:
         sys.exit(code)
-    stamp.write_text(fingerprint(ROOT, version))
+    stamp.write_text(fingerprint(ROOT, version, stack))
     print(f'ready after {time.monotonic() - progress.start:.0f} s', flush=True)
 
 
 def main() -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog=__doc__.splitlines()[-1],
+    )
+    parser.add_argument(
+        '--stack',
+        choices=sorted(STACKS),
+        default='onedl',
+        help='`onedl`, the maintained continuation, in `.venv`, or `openmmlab` in `.venv-openmmlab`',
+    )
     parser.add_argument(
         '--exact-python',
         action='store_true',
-        help='make `.venv` anew when it is of another Python than the one that runs this',
+        help='make the environment anew when it is of another Python than the one that runs this',
     )
     parser.add_argument(
         '--check', action='store_true', help='only check the environment that runs this'
     )
     arguments = parser.parse_args()
+    stack = STACKS[arguments.stack]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs below is ended too
     try:
         if arguments.check:
-            failures = check_environment()
+            failures = check_environment(stack)
             for failure in failures:
                 print('set-up: ' + failure, file=sys.stderr)
             return 1 if failures else 0
         python = find_python(arguments.exact_python)
         if python != sys.executable:
             return subprocess.run([python, __file__, *sys.argv[1:]]).returncode
-        set_up(arguments.exact_python)
+        set_up(arguments.exact_python, stack)
     except SetupError as error:
         print(f'set-up: {error}', file=sys.stderr)
         return 1

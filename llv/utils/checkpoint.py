@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-import numpy as np
 import torch
 from mmengine.dist import barrier, get_local_rank
-from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as loaders
+
+from .compat import runner_globals
 
 # what torch's reader was seen to raise over truncated and altered files
 _DAMAGE = (
@@ -33,15 +33,6 @@ _DAMAGE = (
 )
 
 
-def _history_method(owner: Any, name: str) -> Any:
-    """Stands for `getattr` while a checkpoint is read: mmengine's log histories refer to their methods by it."""
-    if owner is not HistoryBuffer or name.startswith('_'):
-        raise pickle.UnpicklingError(
-            f'GLOBAL getattr({owner!r}, {name!r}) is not allowed with weights_only'
-        )
-    return getattr(HistoryBuffer, name)
-
-
 class _LightningCallback:
     """Stands for a class of Lightning while a checkpoint is read: its states are filed under it, nothing else."""
 
@@ -52,20 +43,8 @@ _LIGHTNING_CALLBACK = 'pytorch_lightning.callbacks.model_checkpoint.ModelCheckpo
 def _safe_globals() -> list[Any]:
     """What checkpoints hold beside tensors: mmengine's, log histories made of small numpy arrays; Lightning's, the
     arguments of the run and a class as the key of a dict."""
-    core = np._core if hasattr(np, '_core') else np.core
-    arrays = [core.multiarray._reconstruct, core.multiarray.scalar]
-    # numpy 1 and 2 write different module names for the same functions
-    names = [
-        (f, f'numpy.{part}.multiarray.{f.__name__}') for f in arrays for part in ('core', '_core')
-    ]
-    dtypes = {type(np.dtype(kind)) for kind in np.typecodes['AllInteger'] + 'efd?'}
     return [
-        HistoryBuffer,
-        (_history_method, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        *names,
-        *dtypes,
+        *runner_globals(),
         argparse.Namespace,
         (_LightningCallback, _LIGHTNING_CALLBACK),
     ]

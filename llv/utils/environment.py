@@ -30,6 +30,11 @@ def _is_distributed(name: str) -> bool:
     return True
 
 
+def is_continuation() -> bool:
+    """Tells whether mmengine is that of the maintained continuation."""
+    return _is_distributed(DISTRIBUTIONS['mmengine'][0])
+
+
 def _remedy(package: str) -> str:
     """The command that installs `package` from the stack that is already there."""
     continuation, original = DISTRIBUTIONS[package]

@@ -4,6 +4,7 @@ import logging
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlparse
 
 import cv2
 import numpy as np
@@ -201,7 +202,8 @@ def test_config_starts_from_the_file_of_the_model_index(depth, folder, stem):
     address = models[Path(UPSTREAM.format(depth)).stem]['Weights']
     cfg = Config.fromfile(CONFIGS / folder / f'deeplabv3plus_r{depth}_{stem}.py')
     assert cfg.load_from == f'checkpoints/{address.rpartition("/")[2]}'
-    assert address in (CONFIGS / 'acdc' / 'README.md').read_text()
+    # each stack has a host of its own for the same files
+    assert urlparse(address).path in (CONFIGS / 'acdc' / 'README.md').read_text()
     assert cfg.model.pretrained is None and cfg.model.backbone.depth == depth
     assert cfg.default_scope == 'mmseg' and cfg.randomness.seed == 0
     assert cfg.auto_scale_lr.base_batch_size == cfg.train_dataloader.batch_size

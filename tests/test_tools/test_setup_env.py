@@ -21,6 +21,8 @@ SCRIPT = ROOT / 'tools' / 'setup_env.py'
 spec = importlib.util.spec_from_file_location('setup_env', SCRIPT)
 setup_env = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(setup_env)
+ONEDL, OPENMMLAB = setup_env.ONEDL, setup_env.OPENMMLAB
+STACKS = pytest.mark.parametrize('stack', [ONEDL, OPENMMLAB], ids=lambda stack: stack.name)
 
 
 # ------------------------------------------------------------------------ what is refused, and how
@@ -47,12 +49,12 @@ def test_python_too_new(monkeypatch, tmp_path):
 def test_no_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv('CXX', 'no-such-compiler -O1')
     with pytest.raises(setup_env.SetupError, match='no C\\+\\+ compiler `no-such-compiler`'):
-        setup_env.check_compiler(str(tmp_path))
+        setup_env.check_compiler(str(tmp_path), 'mmcv')
     monkeypatch.setenv('CXX', sys.executable)
     with pytest.raises(setup_env.SetupError, match='`Python.h` is not in'):
-        setup_env.check_compiler(str(tmp_path))
+        setup_env.check_compiler(str(tmp_path), 'mmcv')
     (tmp_path / 'Python.h').touch()
-    setup_env.check_compiler(str(tmp_path))
+    setup_env.check_compiler(str(tmp_path), 'mmcv')
 
 
 def test_no_disk_space(tmp_path):
@@ -62,24 +64,49 @@ def test_no_disk_space(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'names, words',
+    'stack, names, words',
     [
-        (['onedl_mmcv-2.3.6', 'opencv_python_headless-4.12.0'], None),
-        (['onedl_mmcv-2.3.6', 'mmcv-2.1.0'], '`mmcv`'),
-        (['mmcv_lite-2.1.0', 'mmsegmentation-1.2.2'], '`mmcv-lite`, `mmsegmentation`'),
-        (['opencv_python-4.12.0', 'opencv_python_headless-4.12.0'], '`opencv-python-headless`'),
+        (ONEDL, ['onedl_mmcv-2.3.6', 'opencv_python_headless-4.12.0'], None),
+        (ONEDL, ['onedl_mmcv-2.3.6', 'mmcv-2.1.0'], '`mmcv` is in `.venv`'),
+        (ONEDL, ['mmcv_lite-2.1.0', 'mmsegmentation-1.2.2'], '`mmcv-lite`, `mmsegmentation`'),
+        (ONEDL, ['opencv_python-4.12.0', 'opencv_python_headless-4.12.0'], '`opencv-python-headl'),
+        (OPENMMLAB, ['mmcv-2.1.0', 'mmengine-0.10.7', 'opencv_python_headless-4.11.0'], None),
+        (OPENMMLAB, ['mmcv-2.1.0', 'onedl_mmengine-0.10.12'], '`onedl-mmengine` is in `.venv-op'),
     ],
 )
-def test_conflicts(tmp_path, names, words):
+def test_conflicts(tmp_path, stack, names, words):
     for name in names:
         (tmp_path / f'{name}.dist-info').mkdir()
     found = setup_env.installed(tmp_path)
     if words is None:
-        setup_env.check_conflicts(found)
+        setup_env.check_conflicts(found, stack)
     else:
-        with pytest.raises(setup_env.SetupError, match='remove `.venv`') as error:
-            setup_env.check_conflicts(found)
+        remedy = f'remove `{stack.venv}` and run `{stack.make}` again'
+        with pytest.raises(setup_env.SetupError, match=remedy) as error:
+            setup_env.check_conflicts(found, stack)
         assert words in str(error.value)
+
+
+def test_every_command_names_its_stack():
+    assert (ONEDL.make, OPENMMLAB.make) == ('make env', 'make env STACK=openmmlab')
+
+
+@STACKS
+def test_make_runs_in_the_environment_of_the_stack(stack):
+    if shutil.which('make') is None:
+        pytest.skip('make is not installed')
+    command = ['make', '-n', 'test', f'STACK={stack.name}', 'PYTHON=python3.12']
+    lines = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
+    assert f'python3.12 tools/setup_env.py --stack {stack.name} --exact-python' in lines
+    assert f' {stack.venv}/bin/python -m pytest ' in lines[-1]
+
+
+def test_a_stack_that_does_not_exist_is_refused():
+    result = subprocess.run(
+        [sys.executable, SCRIPT, '--stack', 'mmlab'], capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert 'invalid choice' in result.stderr and 'openmmlab' in result.stderr
 
 
 def test_command_line_prints_one_sentence(tmp_path):
@@ -99,15 +126,26 @@ def test_command_line_prints_one_sentence(tmp_path):
 # --------------------------------------------------------------------------------- pins and stamp
 
 
-@pytest.mark.parametrize(
-    'name', ['torch', 'torchvision', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection']
-)
+def exact_pins():
+    """The distributions that `requirements/` pins to one version, of both stacks."""
+    for file in sorted((ROOT / 'requirements').rglob('*.txt')):
+        yield from re.findall(r'^([\w-]+)===?[\d.]+$', file.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize('name', list(exact_pins()))
 def test_pins_are_what_is_installed(name):
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        pytest.skip(f'{name} is not installed: not the environment of `make env`')
+        pytest.skip(f'{name} is not installed: not the environment of `make env`, or another stack')
     assert version.split('+')[0] == setup_env.read_pin(name)
+
+
+def test_each_stack_pins_its_four_packages():
+    pinned = set(exact_pins())
+    assert set(ONEDL.others) & pinned == {'mmengine', 'mmcv', 'mmdet', 'mmsegmentation'}
+    assert set(OPENMMLAB.others) <= pinned
+    assert {ONEDL.mmcv, OPENMMLAB.mmcv} == {'onedl-mmcv', 'mmcv'}
 
 
 def test_torch_is_pinned_to_the_very_text():
@@ -115,17 +153,20 @@ def test_torch_is_pinned_to_the_very_text():
 
 
 def requirement_names(lines) -> set:
-    """The distributions that lines of a requirements file name."""
+    """The distributions that lines of a requirements file, or an extra, name."""
     lines = [line.split('#')[0].strip() for line in lines]
     return {re.match(r'[\w-]+', line)[0] for line in lines if line}
 
 
-@pytest.mark.parametrize('extra', ['metrics', 'export'])
-def test_extras_are_what_the_set_up_installs(extra):
+def extras() -> dict:
     call = ast.parse((ROOT / 'setup.py').read_text()).body[-1].value
-    extras = ast.literal_eval(next(k.value for k in call.keywords if k.arg == 'extras_require'))
+    return ast.literal_eval(next(k.value for k in call.keywords if k.arg == 'extras_require'))
+
+
+@pytest.mark.parametrize('extra', ['metrics', 'export', 'video', 'app', 'docs', 'tests'])
+def test_extras_are_what_the_set_up_installs(extra):
     pinned = (ROOT / 'requirements' / f'{extra}.txt').read_text().splitlines()
-    assert requirement_names(extras[extra]) <= requirement_names(pinned)
+    assert requirement_names(extras()[extra]) <= requirement_names(pinned)
     for name in requirement_names(pinned):
         try:
             importlib.metadata.version(name)
@@ -133,9 +174,16 @@ def test_extras_are_what_the_set_up_installs(extra):
             pytest.skip(f'{name} is not installed: not the environment of `make env`')
 
 
-def test_every_requirements_file_reaches_pip(monkeypatch, tmp_path):
+def test_the_extra_all_names_every_extra_of_users():
+    (line,) = extras()['all']
+    named = set(re.fullmatch(r'llv\[(.*)\]', line)[1].split(','))
+    assert named == set(extras()) - {'onedl', 'openmmlab', 'all', 'tests', 'dev'}
+
+
+@STACKS
+def test_every_requirements_file_reaches_pip(monkeypatch, tmp_path, stack):
     """With pip and the making of the environment left out: a new one, with mmcv's wheel built before."""
-    commands, venv = [], tmp_path / '.venv'
+    commands, venv = [], tmp_path / stack.venv
 
     class Subprocess:  # makes no environment and checks none
         def __getattr__(self, name):
@@ -157,46 +205,51 @@ def test_every_requirements_file_reaches_pip(monkeypatch, tmp_path):
     monkeypatch.setattr(setup_env, 'cached_wheel', lambda folder: tmp_path / 'mmcv.whl')
     monkeypatch.setattr(setup_env, 'subprocess', Subprocess())
     monkeypatch.setattr(setup_env.Progress, 'run', pip)
-    setup_env.set_up(exact=False)
+    setup_env.set_up(exact=False, stack=stack)
 
-    installed = {Path(word).name for command in commands for word in command}
-    files = {file.name for file in (ROOT / 'requirements').glob('*.txt')}
-    assert files - {'mmcv.txt'} <= installed
-    assert 'mmcv.whl' in installed
-    # whatever asks for torch is resolved beside its pin, or without dependencies
+    folder = ROOT / 'requirements'
+    given = {Path(word) for command in commands for word in command if word.endswith('.txt')}
+    expected = {*folder.glob('*.txt'), *(folder / stack.name).glob('*.txt')}
+    assert given == expected - {folder / stack.name / 'mmcv.txt'}
     for command in commands:
+        assert command[0].startswith(str(venv))
+        # numpy and OpenCV are those of the stack, whoever asks for them
+        assert command[command.index('-c') + 1] == str(folder / stack.name / 'constraints.txt')
+        # whatever asks for torch is resolved beside its pin, or without dependencies
         names = {Path(word).name for word in command}
         if names & {'metrics.txt', 'export.txt', 'openmm.txt'}:
             assert 'torch.txt' in names or '--no-deps' in names
+    assert str(tmp_path / 'mmcv.whl') in commands[-2]
     assert (venv / 'llv-setup').is_file()
 
 
 @pytest.fixture
 def ready(tmp_path):
     """A checkout whose set-up has finished."""
-    for name in ('requirements', 'tools', 'llv/.mim', 'configs', '.venv'):
+    for name in ('tools', 'llv/.mim', 'configs', '.venv'):
         (tmp_path / name).mkdir(parents=True)
     shutil.copy(SCRIPT, tmp_path / 'tools')
     shutil.copy(ROOT / 'setup.py', tmp_path)
-    for file in (ROOT / 'requirements').glob('*.txt'):
-        shutil.copy(file, tmp_path / 'requirements')
+    shutil.copytree(ROOT / 'requirements', tmp_path / 'requirements')
     for name in ('configs', 'tools'):
         (tmp_path / 'llv' / '.mim' / name).symlink_to(tmp_path / name)
-    (tmp_path / '.venv' / 'llv-setup').write_text(setup_env.fingerprint(tmp_path, '3.11'))
+    (tmp_path / '.venv' / 'llv-setup').write_text(setup_env.fingerprint(tmp_path, '3.11', ONEDL))
     return tmp_path
 
 
 def test_ready_until_something_changes(ready):
-    def is_ready(version='3.11'):
-        return setup_env.is_ready(ready, ready / '.venv', version)
+    def is_ready(version='3.11', stack=ONEDL):
+        return setup_env.is_ready(ready, version, stack)
 
     assert is_ready()
     assert not is_ready('3.12')
-    pins = ready / 'requirements' / 'mmcv.txt'
+    assert not is_ready(stack=OPENMMLAB)  # has no environment yet
+    pins = ready / 'requirements' / 'onedl' / 'mmcv.txt'
     text = pins.read_text()
     pins.write_text(text.replace('2.3', '2.4'))
     assert not is_ready()
     pins.write_text(text)
+    (ready / 'requirements' / 'openmmlab' / 'mmcv.txt').write_text('mmcv==2.0.1')  # of the other
     assert is_ready()
     (ready / 'demo').mkdir()  # has no link under llv/.mim yet
     assert not is_ready()
@@ -205,7 +258,7 @@ def test_ready_until_something_changes(ready):
 def test_moved_checkout_is_not_ready(ready):
     moved = ready.with_name('moved')
     ready.rename(moved)
-    assert not setup_env.is_ready(moved, moved / '.venv', '3.11')
+    assert not setup_env.is_ready(moved, '3.11', ONEDL)
 
 
 # --------------------------------------------------------------------------------- the mmcv wheel
@@ -213,11 +266,11 @@ def test_moved_checkout_is_not_ready(ready):
 
 def test_cache_key(monkeypatch, tmp_path):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    parts = ['2.3.6', '2.13.0', 'cpython-311', 'linux-x86_64']
+    parts = ['mmcv', '2.1.0', '2.13.0', 'cpython-311', 'linux-x86_64']
     folders = {setup_env.cache_folder(*parts)}
-    for index in range(4):
+    for index in range(5):
         folders.add(setup_env.cache_folder(*parts[:index], 'other', *parts[index + 1 :]))
-    assert len(folders) == 5
+    assert len(folders) == 6
     assert {folder.parent for folder in folders} == {tmp_path / 'llv' / 'wheels'}
 
 
@@ -236,19 +289,23 @@ def test_build_reaches_the_cache_whole(tmp_path):
     folder = tmp_path / 'cache' / 'key'
     progress = setup_env.Progress(1, tmp_path / 'log')
     python = fake_pip(tmp_path, 'echo half >> "$2/mmcv.whl"')
-    wheel = setup_env.build_mmcv(python, folder, progress)
+    wheel = setup_env.build_mmcv(python, folder, progress, ONEDL)
     assert wheel == folder / 'mmcv.whl' and wheel.read_text() == 'half\nhalf\n'
     assert '[1/2]' in (tmp_path / 'log').read_text()
     # A second clone that built at the same time takes the first one's wheel.
-    assert setup_env.build_mmcv(python, folder, progress) == wheel
+    assert setup_env.build_mmcv(python, folder, progress, ONEDL) == wheel
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_failed_build_leaves_nothing(tmp_path, capsys):
+@STACKS
+def test_failed_build_leaves_nothing(tmp_path, capsys, stack):
     folder = tmp_path / 'cache' / 'key'
     progress = setup_env.Progress(1, tmp_path / 'log')
-    with pytest.raises(setup_env.SetupError, match='onedl-mmcv could not be built'):
-        setup_env.build_mmcv(fake_pip(tmp_path, 'echo no space; exit 1'), folder, progress)
+    python = fake_pip(tmp_path, 'echo no space; exit 1')
+    with pytest.raises(setup_env.SetupError, match=f'{stack.mmcv} could not be built'):
+        setup_env.build_mmcv(python, folder, progress, stack)
+    log = (tmp_path / 'log').read_text()
+    assert f'--no-binary {stack.mmcv} ' in log and f'requirements/{stack.name}/mmcv.txt' in log
     assert list(folder.parent.iterdir()) == []
     assert 'no space' in capsys.readouterr().out
 
@@ -271,7 +328,7 @@ def test_killed_build_leaves_no_wheel_and_no_process(tmp_path):
         'signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n'
         f'tmp = Path({str(tmp_path)!r})\n'
         'setup_env.build_mmcv(tmp / "python", tmp / "cache" / "key", '
-        'setup_env.Progress(1, tmp / "log"))'
+        'setup_env.Progress(1, tmp / "log"), setup_env.ONEDL)'
     )
     process = subprocess.Popen([sys.executable, '-c', code])
     pid = tmp_path / 'pid'

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
@@ -127,6 +127,7 @@ def test_code_is_refused_and_not_run(tmp_path, weights_only, zipped, function, a
     assert not trace.exists()
 
 
+@settings(deadline=None)  # a loaded machine takes its time
 @given(st.data())
 def test_damaged_files_are_told_in_one_sentence(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp()

@@ -198,7 +198,12 @@ def test_absent_mmseg_names_its_distribution(failing_pip, tmp_path):
         'import importlib.util as util\n'
         'original = util.find_spec\n'
         "util.find_spec = lambda name, *a: None if name == 'mmseg' else original(name, *a)\n"
-        'import llv'
+        'import llv\n'
+        # OpenMMLab's mmengine asks the metadata first
+        'from mmengine.utils import package_utils\n'
+        'there = package_utils.is_installed\n'
+        'package_utils.is_installed = lambda name: '
+        "False if name == 'mmsegmentation' else there(name)"
     )
     result = hub(
         failing_pip, 'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py', head=head
