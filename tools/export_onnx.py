@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
         '--enhancer',
         required=True,
         metavar='NAME_OR_CONFIG',
-        help='such as `ruas`, or a config file that holds an enhancer',
+        help='such as `ruas`, a Python file that defines one, or a config file that holds one',
     )
     parser.add_argument(
         '--weights', metavar='FILE_OR_NAME', help='weights; random ones if left out'

@@ -3,6 +3,7 @@
 Example:
     python tools/list_enhancers.py --size 720x1080
     python tools/list_enhancers.py --write docs/enhancers.md
+    python tools/list_enhancers.py ruas demo/new_enhancer/lantern.py
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'names', nargs='*', metavar='NAME', help='such as `ruas` (default: all registered ones)'
+        'names',
+        nargs='*',
+        metavar='NAME',
+        help='such as `ruas`, or a Python file with one of your own (default: all registered ones)',
     )
     parser.add_argument(
         '--size',
@@ -61,8 +65,9 @@ def main() -> None:
     with friendly_errors():
         if args.write:
             around_markers(args.write, 'enhancers')
-        kinds = registered_enhancers()
-        names = [enhancer_config(name)['type'] for name in args.names] or sorted(kinds)
+        names = [enhancer_config(name)['type'] for name in args.names]
+        kinds = registered_enhancers()  # now also those in the files that were named
+        names = names or sorted(kinds)
         rows = [describe(name, kinds[name], args.size) for name in names]
         if args.json:
             print(json.dumps(dict(size=args.size, enhancers=rows), indent=2))

@@ -7,7 +7,9 @@ import difflib
 import inspect
 import logging
 import os
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType
@@ -24,6 +26,7 @@ from llv.models.enhancers.base import BaseEnhancer
 from llv.models.enhancers.build import build_enhancer, check_options
 from llv.registry import MODELS
 from llv.utils.config import load_config
+from llv.utils.imports import defines_class, import_file, use_working_folder
 
 _CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 # what an option may be where its annotation says so
@@ -47,9 +50,10 @@ def init_enhancer(
     Args:
         enhancer: Name in any case, with or without underscores and scope (``'ruas'``,
             ``'fixed_gain'``, ``'llv.RUAS'``), of any registered enhancer; name of published weights
-            (``'psenet-sice'``), which stands for their enhancer with them; a config dict; or a
-            config file (path or ``package::…``) with a top-level ``enhancer``, or with a model that
-            holds one.
+            (``'psenet-sice'``), which stands for their enhancer with them; a Python file that
+            defines and registers an enhancer, or its import path (``'my_folder.my_file.MyClass'``,
+            from the working folder or installed); a config dict; or a config file (path or
+            ``package::…``) with a top-level ``enhancer``, or with a model that holds one.
         weights: Name of published weights, fetched into the user cache where they are not there
             yet, or a weight file: the official one, or any checkpoint of llv that holds this
             enhancer. Replaces what the config says.
@@ -98,7 +102,9 @@ def enhancer_config(
         cfg = _plain(enhancer)
     elif isinstance(enhancer, (str, os.PathLike)):
         name = os.fspath(enhancer)
-        if '::' in name or name.endswith(_CONFIG_SUFFIXES):
+        if defines_class(name):
+            cfg = dict(type=_from_file(name))
+        elif '::' in name or name.endswith(_CONFIG_SUFFIXES):
             cfg = _from_config(name)
         elif (row := published.find(name)) is not None:
             cfg = dict(type=f'llv.{row.enhancer}', weights=row.name)
@@ -126,7 +132,11 @@ def enhancer_config(
 
 
 def registered_enhancers() -> dict[str, type[BaseEnhancer]]:
-    """All enhancers that are registered now, by full name (``'llv.RUAS'``), llv's own first."""
+    """All enhancers that are registered now, by full name (``'llv.RUAS'``), llv's own first.
+
+    One that registered itself with llv from outside goes by its import path (``'my_file.MyClass'``): that name alone
+    finds it in a process that has not imported it yet, such as one that reads a dumped config.
+    """
     found: dict[str, type[BaseEnhancer]] = {}
     registries: list[Registry] = [MODELS, MODELS.root]
     while registries:
@@ -134,8 +144,46 @@ def registered_enhancers() -> dict[str, type[BaseEnhancer]]:
         registries.extend(registry.children.values())
         for name, kind in registry.module_dict.items():
             if inspect.isclass(kind) and issubclass(kind, BaseEnhancer):
-                found.setdefault(f'{registry.scope}.{name}', kind)
+                full = f'{registry.scope}.{name}'
+                if registry in (MODELS, MODELS.root) and _is_outside(kind):
+                    full = f'{kind.__module__}.{kind.__qualname__}'
+                found.setdefault(full, kind)
     return found
+
+
+def _is_outside(kind: type) -> bool:
+    """Whether a class can be imported from a module that is not llv's."""
+    module = kind.__module__
+    if module == '__main__' or module.partition('.')[0] == 'llv':
+        return False
+    return getattr(sys.modules.get(module), kind.__qualname__, None) is kind
+
+
+def _from_file(name: str) -> str:
+    """The full name of the one enhancer in a Python file."""
+    try:
+        module = import_file(name)
+    except KeyError as error:  # mmengine's, with the name and the other class
+        if 'already registered' in str(error):
+            raise ValueError(
+                f'`{name}` cannot be imported: {error.args[0]}; give your class another name.'
+            ) from error
+        raise
+    found = [
+        full for full, kind in registered_enhancers().items() if kind.__module__ == module.__name__
+    ]
+    if not found:
+        raise ValueError(
+            f'`{name}` registers no enhancer; write `@MODELS.register_module()` (of `llv.registry`) above a class '
+            'that inherits `llv.models.enhancers.BaseEnhancer`.'
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f'`{name}` holds several enhancers; name one of them: '
+            + ', '.join(f'`{full}`' for full in found)
+            + '.'
+        )
+    return found[0]
 
 
 def _resolve(name: str | type, scope: str | None = None) -> str:
@@ -153,9 +201,9 @@ def _resolve(name: str | type, scope: str | None = None) -> str:
         return by_path[name]
     matches = [
         full
-        for full in enhancers
+        for full, kind in enhancers.items()
         if _bare(full.rpartition('.')[2]) == _bare(plain)
-        and (not scope or full.rpartition('.')[0].lower() == scope.lower())
+        and (not scope or _is_in(full, kind, scope))
     ]
     exact = [full for full in matches if full.rpartition('.')[2] == plain]
     own = [full for full in matches if full.startswith('llv.')]
@@ -173,8 +221,16 @@ def _resolve(name: str | type, scope: str | None = None) -> str:
     meant = published.closest(plain) or (shown[nearest[0]] if nearest else None)
     hint = f'; did you mean `{meant}`?' if meant else '.'
     raise ValueError(
-        f'`{name}` is no registered enhancer{hint} There are {", ".join(sorted(shown.values()))}.'
+        f'`{name}` is no registered enhancer{hint} There are {", ".join(sorted(shown.values()))}; one of your own goes '
+        'by the Python file that defines it.'
     )
+
+
+def _is_in(full: str, kind: type, scope: str) -> bool:
+    """Whether an enhancer of this full name may be written with this scope."""
+    if scope.lower() == 'llv' and MODELS.module_dict.get(kind.__name__) is kind:
+        return True
+    return full.rpartition('.')[0].lower() == scope.lower()
 
 
 def _bare(name: str) -> str:
@@ -182,8 +238,16 @@ def _bare(name: str) -> str:
 
 
 def _import_registry(scope: str) -> None:
-    """Let another package register its enhancers, as mmengine does when it meets its scope."""
+    """Let another package or module register its enhancers, as mmengine does when it meets its scope or path."""
     if scope.lower() == 'llv' or not all(part.isidentifier() for part in scope.split('.')):
+        return
+    use_working_folder()
+    try:
+        spec = find_spec(scope)
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    if spec is not None and spec.submodule_search_locations is None:
+        import_module(scope)  # a file, whose errors are for its author to see
         return
     try:
         import_module(f'{scope}.registry')

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from .operations import ConvOperation, SkipConnect
 from .spaces import SearchSpace
@@ -83,15 +84,16 @@ def _told(packed: Tensor) -> str:
 class MixedEdge(nn.Module):
     """The sum of all candidates of an edge, weighted by softmax(α).
 
-    The candidates are linear in their input, so those that look at the same pixels are one convolution, whose kernel is
-    the weighted sum of theirs: seven candidates cost about as much as the largest. The result is that of the sum one by
-    one up to rounding.
+    Candidates that are convolutions with bias and zero padding and look at the same pixels are one convolution, whose
+    kernel is the weighted sum of theirs: seven candidates cost about as much as the largest. The result is that of the
+    sum one by one up to rounding. Candidates of any other kind are computed one by one.
 
     Args:
         architecture: Holds α; it is not made a child, since several cells share it.
         edge: Row of α.
-        candidates: Operations in the order of the space: of :func:`llv.search.operations.build_operation`, or
-            convolutions of :func:`llv.search.operations.build_layer`, all of one stride and width.
+        candidates: Operations in the order of the space, which give results of one shape: of
+            :func:`llv.search.operations.build_operation`, convolutions of
+            :func:`llv.search.operations.build_layer`, or any other modules.
     """
 
     def __init__(
@@ -105,7 +107,13 @@ class MixedEdge(nn.Module):
             )
         self.candidates = nn.ModuleList(candidates)
         self._source = (architecture, edge)  # a tuple, because modules register modules
-        self._groups = _groups([_conv_of(candidate) for candidate in self.candidates])
+        convs = [_conv_of(candidate) for candidate in self.candidates]
+        self._groups = _groups(convs)
+        self._others = tuple(
+            index
+            for index, (candidate, conv) in enumerate(zip(self.candidates, convs, strict=True))
+            if conv is None and not isinstance(candidate, SkipConnect)
+        )
 
     @property
     def architecture(self) -> Architecture:
@@ -119,15 +127,38 @@ class MixedEdge(nn.Module):
 
     @property
     def radius(self) -> int:
-        """How many pixels to each side the result depends on."""
-        convs = (_conv_of(candidate) for candidate in self.candidates)
-        return max(_radius(conv) for conv in convs if conv is not None)
+        """How many pixels to each side the result depends on.
 
-    def costs(self, result: Tensor) -> list[int]:
-        """Multiply-accumulates of each candidate for a result of this shape; 0 for the identity."""
+        Raises:
+            TypeError: A candidate that is no convolution has no attribute ``radius``.
+        """
+        reaches = [0]
+        for candidate in self.candidates:
+            conv = _conv_of(candidate)
+            own = getattr(candidate, 'radius', None) if conv is None else _radius(conv)
+            if own is None:
+                raise TypeError(
+                    f'`{type(candidate).__name__}` has no `radius`, which this network asks its candidates for; give '
+                    'it one, how many pixels to each side its result depends on.'
+                )
+            reaches.append(own)
+        return max(reaches)
+
+    def costs(self, result: Tensor, x: Tensor | None = None) -> list[int]:
+        """Multiply-accumulates of each candidate for a result of this shape; 0 for the identity.
+
+        Args:
+            result: What the edge gave.
+            x: What it was given, for candidates other than convolutions, which are run on it.
+        """
         pixels = result.numel() // result.shape[1]
-        convs = (_conv_of(candidate) for candidate in self.candidates)
-        return [0 if conv is None else pixels * conv.weight.numel() for conv in convs]
+        convs = [_conv_of(candidate) for candidate in self.candidates]
+        costs = [0 if conv is None else pixels * conv.weight.numel() for conv in convs]
+        for index in self._others:
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                self.candidates[index](x)
+            costs[index] = counter.get_total_flops() // 2
+        return costs
 
     def chosen(self) -> nn.Module:
         """The candidate of the largest weight; of equal ones the first."""
@@ -139,11 +170,15 @@ class MixedEdge(nn.Module):
         identity = sum(
             weight
             for weight, candidate in zip(weights, self.candidates, strict=True)
-            if isinstance(candidate, SkipConnect) or getattr(candidate, 'residual', False)
+            if isinstance(candidate, SkipConnect)
+            or (isinstance(candidate, ConvOperation) and candidate.residual)
         )
         result = None if isinstance(identity, int) else identity * x
         for indices, radius, dilation in self._groups:
             value = self._convolve(x, weights, indices, radius, dilation)
+            result = value if result is None else result + value
+        for index in self._others:
+            value = weights[index] * self.candidates[index](x)
             result = value if result is None else result + value
         return result
 
@@ -161,9 +196,14 @@ class MixedEdge(nn.Module):
 
 
 def _conv_of(candidate: nn.Module) -> nn.Conv2d | None:
-    if isinstance(candidate, SkipConnect):
+    """The convolution that a candidate is, where it can be merged with others."""
+    conv = candidate.conv if isinstance(candidate, ConvOperation) else candidate
+    if type(conv) is not nn.Conv2d or conv.groups > 1 or conv.bias is None:
         return None
-    return candidate.conv if isinstance(candidate, ConvOperation) else candidate
+    (height, width), (down, right) = conv.kernel_size, conv.dilation
+    if height != width or height % 2 == 0 or down != right or conv.padding_mode != 'zeros':
+        return None
+    return conv if conv.padding == (_radius(conv), _radius(conv)) else None
 
 
 def _radius(conv: nn.Conv2d) -> int:

@@ -95,7 +95,9 @@ def candidate_costs(
         return (forward or model)(images)
 
     hooks = [
-        edge.register_forward_hook(lambda edge, _, result: seen.append((edge, edge.costs(result))))
+        edge.register_forward_hook(
+            lambda edge, given, result: seen.append((edge, edge.costs(result, given[0])))
+        )
         for edge in edges
     ]
     try:

@@ -27,8 +27,9 @@ def draw_genotype(
         As :func:`llv.search.genotype_file.make_genotype`.
 
     Example:
+        >>> from llv.search import HIGH_LEVEL
         >>> draw_genotype('neck', HIGH_LEVEL, ['map_0_0'], seed=1)['edges']
-        {'map_0_0': 'conv_7x7'}
+        {'map_0_0': 'conv_5x5'}
     """
     drawn = random.Random(f'{module} {seed}')
     return make_genotype(

@@ -10,6 +10,8 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from llv.utils.imports import use_working_folder
+
 
 class KeyValueAction(DictAction):
     """``key=value`` pairs of a command line; a pair without ``=`` is a message instead of a traceback."""
@@ -37,6 +39,7 @@ def load_config(name: str | PathLike, options: dict[str, Any] | None = None) -> 
         ImportError: The package is not installed.
         ValueError: The file is no valid config, or `options` do not fit it.
     """
+    use_working_folder()  # for what `type` or `custom_imports` names by its module
     name = str(name)
     package, separator, file = name.partition('::')
     if separator:
@@ -81,7 +84,13 @@ def _read(path: Path, name: str) -> Config:
         raise FileNotFoundError(
             f'The config `{name}` names a file that is not there ({missing}); correct its `_base_`.'
         ) from error
-    except (SyntaxError, NameError, KeyError, AttributeError, ValueError, ImportError) as error:
+    except ImportError as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise ValueError(
+            f'`{name}` imports what is not there ({reason}); start in the folder that holds it, or name that folder in '
+            '`PYTHONPATH`.'
+        ) from error
+    except (SyntaxError, NameError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(
             f'`{name}` is no valid config ({type(error).__name__}: {str(error).splitlines()[0]}); correct the file.'
         ) from error

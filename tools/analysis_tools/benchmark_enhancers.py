@@ -62,7 +62,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         type=parse_enhancer,
         metavar='NAME[:KEY=VALUE,...]',
-        help='names or config files, with options (default: all registered ones)',
+        help='names, Python files that define one, or config files, with options (default: all registered ones)',
     )
     parser.add_argument(
         '--sizes', nargs='+', type=parse_size, default=[(400, 600), (720, 1080)], metavar='HxW'

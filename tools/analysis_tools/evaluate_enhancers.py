@@ -6,9 +6,9 @@ Example:
     python tools/analysis_tools/evaluate_enhancers.py --rellisur data/RELLISUR-Dataset --scale 2 \
         --enhancers trico:trico_x2.pth --protocol trico --metrics psnr ssim lpips rmse fsim
 
-An enhancer is written NAME[:WEIGHTS][@KEY=VALUE,...], such as `ruas:lol.pt@denoise=False`. `fixed_gain:fit` and
-`gamma:fit` are the controls without weights, fitted on the pairs of `--fit DARK GT`, or else on the other pairs of the
-table: by themselves they are never fitted on the pair that they light.
+An enhancer is written NAME[:WEIGHTS][@KEY=VALUE,...], such as `ruas:lol.pt@denoise=False`; a Python file that defines
+one is a name too. `fixed_gain:fit` and `gamma:fit` are the controls without weights, fitted on the pairs of `--fit
+DARK GT`, or else on the other pairs of the table: by themselves they are never fitted on the pair that they light.
 
 With `--rellisur` the enhancers enlarge by `--scale`, and a second table has a row for each exposure.
 

@@ -54,7 +54,7 @@ class SearchableNeck(Searchable, WrappingNeck):
 
     Example:
         >>> neck = dict(type='mmdet.FPN', in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=5)
-        >>> SearchableNeck(neck)  # the supernet
+        >>> supernet = SearchableNeck(neck)
     """
 
     genotype_module = 'neck'
