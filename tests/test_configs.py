@@ -123,7 +123,7 @@ def test_metafile_lists_every_config_of_its_folder(path):
     assert len(set(names)) == len(names)
     for entry in content['Models']:
         config = ROOT.parent / entry['Config']
-        assert entry['Name'] == config.stem and entry['In Collection'] in collections
+        assert entry['Name'].endswith(config.stem) and entry['In Collection'] in collections
         parameters = entry['Metadata'].get('Parameters')
         if parameters is not None:  # those that light a picture
             model = build(read(config))

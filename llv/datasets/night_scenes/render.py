@@ -211,7 +211,8 @@ def render_night(
     """Photograph a linear picture under given conditions with an 8-bit sRGB camera.
 
     Example:
-        >>> day = cv2.cvtColor(cv2.imread('day.png'), cv2.COLOR_BGR2RGB)
+        >>> from llv.datasets.night_scenes import NightScenes
+        >>> day = NightScenes(seed=0)[0].day  # or a photograph, RGB
         >>> rng = np.random.default_rng(0)
         >>> conditions = draw_conditions(rng, day.shape[:2])
         >>> night = render_night(srgb_to_linear(day), rng, conditions)
