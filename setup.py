@@ -52,7 +52,7 @@ setup(
     packages=find_packages(include=['llv', 'llv.*']),
     package_data={
         'llv': [
-            *(f'**/*.{suffix}' for suffix in ('txt', 'json', 'yml', 'csv')),
+            *(f'**/*.{suffix}' for suffix in ('txt', 'json', 'yml', 'csv', 'css')),
             'models/enhancers/weights/*.pth',
         ]
     },
