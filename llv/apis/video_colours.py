@@ -121,7 +121,9 @@ class Colours:
         return self._reformat(frame, 'yuv420p')
 
     def _to_rgb(self, frame: Any, deep: bool) -> Tensor:
-        frame = self._reformat(frame, 'yuv444p16le' if deep else 'yuv444p')
+        # between a format of full range by its name and another, older versions of PyAV change the range
+        shallow = 'yuvj444p' if frame.format.name.startswith('yuvj') else 'yuv444p'
+        frame = self._reformat(frame, 'yuv444p16le' if deep else shallow)
         kind, step = (np.uint16, 256.0) if deep else (np.uint8, 1.0)
         planes = [
             np.frombuffer(plane, kind).reshape(plane.height, -1)[:, : plane.width]

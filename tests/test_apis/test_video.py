@@ -49,7 +49,7 @@ def make(path, lumas, codec='ffv1', times=None, sound=None, matrix=BT709, range_
         track = container.add_stream(sound, rate=44100)
         track.layout = 'stereo'
     for number, luma in enumerate(lumas):
-        frame = frame_of(luma)
+        frame = frame_of(luma, kind='yuvj444p' if stream.pix_fmt == 'yuvj420p' else 'yuv444p')
         if stream.pix_fmt != 'yuv444p':
             frame = frame.reformat(
                 format=stream.pix_fmt,
