@@ -223,7 +223,9 @@ def light_with(args: argparse.Namespace) -> Work:
         with tqdm(desc=source.name, unit='frame', leave=False, dynamic_ncols=True) as bar:
 
             def progress(done: int, expected: int | None) -> None:
-                bar.total = expected
+                if bar.total != expected:
+                    bar.total = expected
+                    bar.refresh()  # also where all is done before the next look at the clock
                 bar.update(done - bar.n)
 
             report = enhance_video(frame, source, target, args.crf, progress)

@@ -39,7 +39,7 @@ def defines_class(path: str | os.PathLike) -> bool:
 def import_file(path: str | os.PathLike) -> ModuleType:
     """Import a file as the module that other processes started in the same folder know it by.
 
-    A file below the working folder is named after its place in it (``demo/lantern.py`` is ``demo.lantern``), any other
+    A file below the working folder is named after its place in it (``mine/lamp.py`` is ``mine.lamp``), any other
     after itself, its folder being added to where modules are looked for.
 
     Raises:

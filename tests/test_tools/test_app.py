@@ -135,6 +135,16 @@ def press(page):
     return page.locator('#status').inner_text()
 
 
+def wait_for_both(page):
+    """Until both sides of the slider are loaded; an image stands in the page before its pixels do."""
+    page.wait_for_function(
+        """() => {
+            const shown = [...document.querySelectorAll('#slider img')];
+            return shown.length === 2 && shown.every(one => one.complete && one.naturalWidth > 0);
+        }"""
+    )
+
+
 def download(page, folder):
     with page.expect_download() as delivered:
         page.locator('#file').click()
@@ -150,7 +160,7 @@ def test_a_dropped_picture_comes_back_as_enhance_makes_it(page, dark, tmp_path, 
         choose(page, name)
     said = press(page)
     assert re.search(r'64 × 48 pixels\s*lit in \d+ ms on cpu\s*mean level 10 % to \d+ %', said)
-    page.locator('#slider img').nth(1).wait_for()
+    wait_for_both(page)
     sizes = page.locator('#slider img').evaluate_all(
         'all => all.map(one => [one.naturalWidth, one.naturalHeight])'
     )
@@ -176,7 +186,7 @@ def test_an_option_reaches_the_enhancer_and_a_large_picture_is_shrunk_on_the_pag
     field.fill('20')
     field.blur()
     assert '1600 × 30 pixels' in press(page)
-    page.locator('#slider img').nth(1).wait_for()
+    wait_for_both(page)
     widths = page.locator('#slider img').evaluate_all('all => all.map(one => one.naturalWidth)')
     assert widths == [1280, 1280]
     np.testing.assert_array_equal(

@@ -25,6 +25,10 @@ def build_enhancer(cfg: dict) -> BaseEnhancer:
     if isinstance(kind, str):
         with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:
             kind = registry.get(kind)
+        if kind is None and cfg.get('_scope_') == 'llv':
+            # under the mark of an `llv::` base a plain name belongs to the default scope first
+            cfg = {**cfg, 'type': f'llv.{cfg["type"]}'}
+            kind = MODELS.get(cfg['type'])
     if inspect.isclass(kind):
         if not issubclass(kind, BaseEnhancer):
             raise TypeError(
