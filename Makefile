@@ -28,9 +28,11 @@ env:
 	@command -v $(PYTHON) >/dev/null || { echo 'set-up: no `$(PYTHON)` on PATH: install Python 3.10 to 3.12.' >&2; exit 1; }
 	@$(PYTHON) tools/setup_env.py --stack $(STACK) $(EXACT)
 
-# One process a core, each with one thread; the tests of a file stay together.
+# One process a core, each with one thread; the tests of a file stay together, and files start in the order of
+# tests/conftest.py, the long ones first, instead of by their number of tests.
 test: env
-	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(PY) -m pytest tests -n auto --maxprocesses 4 --dist loadfile
+	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(PY) -m pytest tests -n auto --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder
 
 lint: env
 	@$(PY) -m ruff check .

@@ -4,6 +4,18 @@ from pathlib import Path
 
 import pytest
 
+# Folders whose files take long: they start processes and train.
+LONG = ('test_integration', 'test_benchmark', 'test_tools')
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first: with files handed to several processes, none is left alone with a long one at the end."""
+
+    def rank(item):
+        return next((i for i, folder in enumerate(LONG) if folder in item.path.parts), len(LONG))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope='session')
 def reference_dir() -> Path:

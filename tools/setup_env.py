@@ -66,14 +66,20 @@ ONEDL = Stack(
     title='the continuation of OpenMMLab',
     venv='.venv',
     mmcv='onedl-mmcv',
-    others=('mmengine', 'mmcv', 'mmcv-full', 'mmcv-lite', 'mmdet', 'mmsegmentation'),
+    others=('mmengine', 'mmcv', 'mmcv-full', 'mmcv-lite', 'mmdet', 'mmsegmentation', 'mmpretrain'),
 )
 OPENMMLAB = Stack(
     name='openmmlab',
     title="OpenMMLab's own packages",
     venv='.venv-openmmlab',
     mmcv='mmcv',
-    others=('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation'),
+    others=(
+        'onedl-mmengine',
+        'onedl-mmcv',
+        'onedl-mmdetection',
+        'onedl-mmsegmentation',
+        'onedl-mmpretrain',
+    ),
 )
 STACKS = {stack.name: stack for stack in (ONEDL, OPENMMLAB)}
 
