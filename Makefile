@@ -36,6 +36,7 @@ test: env
 
 lint: env
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --config 'format.exclude=["*.md"]' .
 
 demo: env
 	@MPLBACKEND=Agg $(PY) demo/run_demo.py $(if $(IMAGE),--image "$(IMAGE)")

@@ -1,7 +1,8 @@
 """The demo: from synthetic night scenes to a detector adapted to the night, and a report of what came out.
 
-    make demo                                   # or: python demo/run_demo.py
-    make demo IMAGE=street.jpg                  # also lights a photograph
+Example:
+    python demo/run_demo.py                     # or: make demo
+    python demo/run_demo.py --image street.jpg  # or: make demo IMAGE=street.jpg
 
 Writes report.html and summary.json to work_dirs/demo and the scenes to data/night_scenes. What is finished is
 reused by the next run. Exit status: 0 done, 1 the day detector is too weak for the rest to mean anything, 2 a wrong
@@ -26,12 +27,14 @@ from pathlib import Path
 # imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
+from llv.utils.arguments import new_folder, whole_number
 from llv.utils.errors import friendly_errors
 
 MARK = 'demo.log'
 
 
 def parse_args() -> argparse.Namespace:
+    """Arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -39,12 +42,27 @@ def parse_args() -> argparse.Namespace:
         '--image', metavar='FILE', help='a photograph to light with the trained enhancer'
     )
     parser.add_argument(
-        '--data', type=Path, default=Path('data/night_scenes'), help='folder of the scenes'
+        '--data',
+        type=new_folder,
+        default=Path('data/night_scenes'),
+        metavar='DIR',
+        help='folder of the scenes (default: %(default)s)',
     )
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/demo'), help='folder of the results'
+        '--work-dir',
+        type=new_folder,
+        default=Path('work_dirs/demo'),
+        metavar='DIR',
+        help='folder of the results (default: %(default)s)',
     )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='of the adaptations')
+    parser.add_argument(
+        '--seeds',
+        type=whole_number,
+        nargs='+',
+        default=[0, 1],
+        metavar='SEED',
+        help='of the adaptations (default: 0 1)',
+    )
     parser.add_argument(
         '--fresh', action='store_true', help='train everything anew (the scenes are kept)'
     )

@@ -1,10 +1,11 @@
-"""Commands on pages: finding them, and seeing that they parse and name what is there."""
+"""Commands and code on pages: finding them, and seeing that commands parse and name what is there."""
 
 import argparse
 import re
 import runpy
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,47 @@ from llv.benchmark.matrix_file import read_matrix
 from llv.engine.runner import read_config
 
 ROOT = Path(__file__).parents[1]
+# what a reader may follow, line by line
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'CONTRIBUTING.md',
+    *sorted(path for path in ROOT.glob('docs/**/*.md') if '_site' not in path.parts),
+    *sorted(ROOT.glob('configs/**/README.md')),
+]
+
+
+def blocks(text):
+    """The fenced blocks of a page: language and content, without the indentation of a list around it."""
+    found, language, lines = [], None, []
+    for line in text.splitlines():
+        fence = re.match(r' *```(\w*)', line)
+        if fence and language is None:
+            language, lines = fence[1], []
+        elif fence:
+            found.append((language, textwrap.dedent('\n'.join(lines)) + '\n'))
+            language = None
+        else:
+            lines.append(line)
+    assert language is None, f'a block of {language} does not end'
+    return found
+
+
+def shell_lines(text):
+    """The words of every line of the blocks of shell code; a line may go on behind a backslash."""
+    shell = [code for language, code in blocks(text) if language == 'bash']
+    lines = [line for code in shell for line in re.sub(r'\\\n *', ' ', code).splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line for line in words if line]
 
 
 def commands(text):
-    """Every command of a page, from blocks of code, where a line may go on behind a backslash, and from sentences."""
-    text = re.sub(r'\\\n *', ' ', text)
-    block = r'^ *```bash\n(.*?)^ *```'
-    blocks = re.findall(block, text, flags=re.DOTALL | re.MULTILINE)
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    lines += re.findall(r'`(python [^`]*)`', re.sub(r'```.*?```', '', text, flags=re.DOTALL))
-    words = [shlex.split(line, comments=True) for line in lines]
-    return [_of_one_process(w) for w in words if w and w[0] in ('python', 'bash')]
+    """Every command of a page, from blocks of shell code and from sentences."""
+    prose = re.sub(r'```.*?```', '', text, flags=re.DOTALL)
+    words = shell_lines(text)
+    words += [shlex.split(line) for line in re.findall(r'`(python [^`]*)`', prose)]
+    # `$LLV` is the folder of an llv that was installed without a clone
+    words = [[word.removeprefix('$LLV/') for word in line] for line in words]
+    return [_of_one_process(w) for w in words if w[0] in ('python', 'bash')]
 
 
 def commands_of(pages):
@@ -36,17 +67,20 @@ def title(command):
     return ' '.join(command[1:])[:90]
 
 
-def check_command(command, monkeypatch):
-    """Parse a command as its tool does, and read the config or matrix that it names.
+def check_command(command, monkeypatch, folder=ROOT):
+    """Parse a command as its tool does in a folder, and read the config or matrix that it names.
 
     Returns:
         The config of a training or a test as it would run, None for other tools.
     """
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(folder)
+    if command[1].startswith('demo/tutorials/') and len(command) == 2:  # a script without arguments
+        assert Path(command[1]).is_file(), command[1]
+        return None
     arguments = _parse(command, monkeypatch)
     for word in command[1:]:
-        if word.startswith(('configs/', 'tools/')):
-            assert Path(word).is_file()
+        if word.startswith(('configs/', 'tools/', 'demo/')):
+            assert Path(re.split('[@:]', word)[0]).is_file(), word
     tool = Path(command[1]).name
     if tool == 'benchmark.py':
         assert read_matrix(arguments.matrix, arguments.seeds).arms

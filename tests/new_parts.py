@@ -34,7 +34,7 @@ train_cfg = dict(max_iters=1)
 
 def linked(folder):
     """A folder that is as llv's own to whoever types commands in it, but for its data and results."""
-    for name in ('configs', 'demo', 'tools'):
+    for name in ('configs', 'demo', 'docs', 'tools'):
         (folder / name).symlink_to(ROOT / name)
     return folder
 

@@ -1,9 +1,8 @@
-"""The commands of the page on photographs and videos parse, and it says what the tool does."""
+"""The page on photographs and videos says what the tool does."""
 
 import re
 
-import pytest
-from docs_commands import ROOT, check_command, commands_of, title
+from docs_commands import ROOT
 
 from llv.apis.enhancers import registered_enhancers
 from llv.apis.video import CONTAINERS, CRF, VIDEO_SUFFIXES
@@ -11,11 +10,6 @@ from llv.models.enhancers import MapBasedEnhancer
 
 PAGE = ROOT / 'docs' / 'enhance.md'
 TEXT = ' '.join(PAGE.read_text(encoding='utf-8').split())
-
-
-@pytest.mark.parametrize('command', commands_of([PAGE]), ids=title)
-def test_command_of_the_page_parses(command, monkeypatch):
-    check_command(command, monkeypatch)
 
 
 def test_the_suffixes_and_the_quality_of_videos_are_those_of_the_code():

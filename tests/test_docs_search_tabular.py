@@ -1,9 +1,8 @@
-"""The page on the tabular benchmark: its commands parse, its tables are those of its files."""
+"""The page on the tabular benchmark: its tables are those of its files."""
 
 import importlib.util
 
-import pytest
-from docs_commands import ROOT, check_command, commands_of, title
+from docs_commands import ROOT
 
 from llv.benchmark.tabular.network import all_genotypes
 from llv.benchmark.tabular.study import read_study
@@ -11,11 +10,6 @@ from llv.benchmark.tabular.table import interaction_share, read_table
 
 PAGE = ROOT / 'docs' / 'search_tabular.md'
 FOLDER = ROOT / 'docs' / 'search_tabular'
-
-
-@pytest.mark.parametrize('command', commands_of([PAGE]), ids=title)
-def test_command_of_the_page_parses(command, monkeypatch):
-    check_command(command, monkeypatch)
 
 
 def test_results_of_the_page_are_those_of_the_files(tmp_path, monkeypatch):

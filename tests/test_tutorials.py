@@ -5,6 +5,8 @@ import runpy
 from pathlib import Path
 
 import pytest
+from docs_commands import commands
+from new_parts import linked, run_command
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -74,19 +76,25 @@ def test_write_and_judge_an_enhancer(tmp_path, monkeypatch):
 
 def test_a_detector_after_dark(tmp_path, monkeypatch):
     pytest.importorskip('mmdet')
-    monkeypatch.chdir(ROOT)
-    settings = dict(
-        root=str(tmp_path / 'run'), scenes=dict(train=8, adapt=4, val=4), by_day=2, by_night=2
-    )
+    monkeypatch.chdir(linked(tmp_path))
+    settings = dict(scenes=dict(train=8, adapt=4, val=4), by_day=2, by_night=2)
     page, names = RENDER['run'](ROOT / 'demo' / 'tutorials' / 'detector.py', settings)
     assert len(re.findall(r': +\d+\.\d$', page, re.MULTILINE)) == 6
     # what was adapted started from the day detector and lies there with its enhancer
     import torch
 
-    weights = torch.load(tmp_path / 'run' / 'hierarchical' / 'last.pth', weights_only=False)
+    root = tmp_path / 'work_dirs' / 'tutorials' / 'detector'
+    weights = torch.load(root / 'hierarchical' / 'last.pth', weights_only=False)
     keys = [key for key in weights['state_dict'] if key.startswith('data_preprocessor.enhancer.')]
     assert keys
     assert str(names['night'].load_from).endswith('day/last.pth')
+    with Image.open(root / 'detector.jpg') as sheet:
+        assert sheet.size == (3 * 192, 2 * 192)
+    # the commands between find what the script has left
+    typed = [command for command in commands(page) if command[1].startswith('tools/')]
+    assert [command[1] for command in typed] == ['tools/test.py', 'tools/train.py', 'tools/test.py']
+    for command in typed:
+        assert run_command(command, tmp_path, monkeypatch) == 0
 
 
 def test_an_unknown_setting_is_named():

@@ -1,8 +1,10 @@
 """The zoo: metafiles and their page agree with the configs, the weights and the kept results."""
 
 import json
+import os
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,6 +75,46 @@ def test_the_hub_finds_a_config_through_the_index():
 
     for name in ('psenet/psenet_night-scenes.py', 'night_scenes/half_size/trico.py'):
         assert get_config(f'llv::{name}').filename.endswith(f'.mim/configs/{name}')
+
+
+@pytest.fixture
+def ask_mim(tmp_path):
+    """Asks openmim for facts of an llv that lies as a wheel puts it; returns what it said, errors included."""
+    pytest.importorskip('mim', reason='openmim is not installed')
+    (tmp_path / 'llv').mkdir()
+    (tmp_path / 'llv' / '.mim').symlink_to(ROOT)
+    (tmp_path / 'llv-0.1.0.dist-info').mkdir()
+    about = 'Metadata-Version: 2.1\nName: llv\nVersion: 0.1.0\n'
+    (tmp_path / 'llv-0.1.0.dist-info' / 'METADATA').write_text(about)
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+
+    def ask(code):
+        done = subprocess.run(
+            [sys.executable, '-c', code],
+            cwd=tmp_path,
+            env={**os.environ, 'PYTHONPATH': paths},
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout + done.stderr
+
+    return ask
+
+
+def test_mim_lists_every_config(ask_mim):
+    said = ask_mim(
+        'import json; from mim import get_model_info; '
+        "print(json.dumps(list(get_model_info('llv', to_dict=True))))"
+    )
+    line = next(line for line in said.splitlines() if line.startswith('['))
+    assert sorted(json.loads(line)) == sorted(model['Name'] for model in MODELS)
+
+
+def test_mim_downloads_nothing_as_the_page_says(ask_mim):
+    said = ask_mim("from mim import download; download('llv', ['psenet_night-scenes'])")
+    assert 'Expected fields' in said and "but got {'weight'}" in said
+    text = ' '.join(PAGE.read_text(encoding='utf-8').split())
+    assert "`ValueError: Expected fields …, but got {'weight'}`" in text
 
 
 # ----------------------------------------------------------------------------------------- figures

@@ -2,10 +2,10 @@
 
 Example:
     python tools/app.py
-    python tools/app.py --enhancers psenet-night-scenes mean_match configs/my_enhancer.py --port 8000
+    python tools/app.py --enhancers psenet-night-scenes mean_match my_enhancer.py --port 8000
     python tools/app.py --detector my_detector.py my_detector.pth
 
-Open the address that it prints; Ctrl+C ends it. It needs the extra `app` (`pip install 'llv[app]'`) and no network:
+Open the address that it prints; Ctrl+C ends it. It needs the extra `app` (docs/app.md) and no network:
 nothing of a picture leaves this machine. Pictures and results are in a temporary folder that goes when it ends.
 """
 
@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llv.utils.arguments import new_file
 from llv.utils.errors import friendly_errors
 
 if TYPE_CHECKING:
@@ -34,12 +35,17 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        '--port', type=int, default=7860, help='0 takes any that is free (default: 7860)'
+        '--port',
+        type=int,
+        default=7860,
+        metavar='NUMBER',
+        help='0 takes any that is free (default: %(default)s)',
     )
     parser.add_argument(
         '--host',
         default='127.0.0.1',
-        help='`0.0.0.0` lets every machine of your network use the page, which has no password (default: 127.0.0.1, '
+        metavar='ADDRESS',
+        help='`0.0.0.0` lets every machine of your network use the page, which has no password (default: %(default)s, '
         'this machine alone)',
     )
     parser.add_argument(
@@ -56,10 +62,15 @@ def parse_args() -> argparse.Namespace:
         metavar=('CONFIG', 'CHECKPOINT'),
         help='detector of mmdet to show the detections of; may be repeated',
     )
-    parser.add_argument('--device', default='cpu', help='such as `cuda:0` (default: cpu)')
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        metavar='DEVICE',
+        help='such as `cuda:0` (default: %(default)s)',
+    )
     parser.add_argument(
         '--screenshot',
-        type=Path,
+        type=new_file,
         metavar='FILE',
         help='light an example in a headless browser, write what the page looks like as PNG, and end',
     )
@@ -71,11 +82,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Build the page and serve it."""
-    args = parse_args()
     with (
         friendly_errors(),
         tempfile.TemporaryDirectory(prefix='llv-app-', ignore_cleanup_errors=True) as folder,
     ):
+        args = parse_args()
         # read by gradio when the page is built
         os.environ['GRADIO_TEMP_DIR'] = str(Path(folder, 'uploads'))
         from llv.apis.app.choices import offered

@@ -1,6 +1,8 @@
 """Run a matrix of enhancers, models, strategies and seeds from one YAML file, and report it.
 
+Example:
     python tools/benchmark.py configs/night_scenes/label_efficiency/matrix.yml --workers 2
+    python tools/benchmark.py demo/new_enhancer/widths.yml --report-only --write my_page.md
 
 What is missing is trained or evaluated; an interrupted run goes on where it stopped when the command is given again.
 Results are in `work_dirs/<folder>_<name>`, after the file: `index.html`, `results.md`, `results.csv`, `results.json`.
@@ -18,6 +20,7 @@ from pathlib import Path
 # Threads of torch that spin while they wait take the time of the other worker. Read when torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
+from llv.utils.arguments import count, new_folder, whole_number
 from llv.utils.errors import friendly_errors
 
 
@@ -26,12 +29,29 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('matrix', type=Path, help='YAML file')
     parser.add_argument(
-        '--work-dir', type=Path, help='default: work_dirs/<folder>_<name>, after the file'
+        'matrix', type=Path, metavar='MATRIX', help='YAML file that lists what to train'
     )
-    parser.add_argument('--workers', type=int, default=1, help='cells at a time (default: 1)')
-    parser.add_argument('--seeds', type=int, nargs='+', help='in the place of those of the file')
+    parser.add_argument(
+        '--work-dir',
+        type=new_folder,
+        metavar='DIR',
+        help='folder of runs and report (default: work_dirs/<folder>_<name>, after the file)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=count,
+        default=1,
+        metavar='N',
+        help='cells at a time (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--seeds',
+        type=whole_number,
+        nargs='+',
+        metavar='SEED',
+        help='in the place of those of the file',
+    )
     parser.add_argument(
         '--report-only', action='store_true', help='write the report of what is there'
     )
@@ -41,12 +61,14 @@ def parse_args() -> argparse.Namespace:
         metavar='PAGE',
         help='page with `<!-- begin MARK -->` and `<!-- end MARK -->` to fill',
     )
-    parser.add_argument('--mark', default='results', help='name of the marks (default: results)')
+    parser.add_argument(
+        '--mark',
+        default='results',
+        metavar='MARK',
+        help='name of these marks (default: %(default)s)',
+    )
     parser.add_argument('--no-pretrained', action='store_true', help='start from random weights')
-    args = parser.parse_args()
-    if args.workers < 1:
-        parser.error(f'`--workers` must be at least 1, but got {args.workers}')
-    return args
+    return parser.parse_args()
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """Check that a data set is complete and sound.
 
-    python tools/check_dataset.py lol_v1 data/LOL --sizes --decode
+Example:
+    python tools/check_dataset.py lol_v1 data/LOL --check-sizes --decode
     python tools/check_dataset.py darkface data/DarkFace --decode
     python tools/check_dataset.py acdc data/ACDC --subsets night/train night/val --decode
 
@@ -89,14 +90,24 @@ LIMIT = 10
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('name', choices=sorted([*SETS, *DETECTION, *SEGMENTATION]), help='data set')
-    parser.add_argument('data_root', help='its folder')
-    parser.add_argument(
-        '--subsets', nargs='+', metavar='SUBSET', help='check these alone, such as train'
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        '--sizes',
+        'name',
+        choices=sorted([*SETS, *DETECTION, *SEGMENTATION]),
+        metavar='NAME',
+        help='data set: %(choices)s',
+    )
+    parser.add_argument('data_root', metavar='DIR', help='its folder')
+    parser.add_argument(
+        '--subsets',
+        nargs='+',
+        metavar='SUBSET',
+        help='check these alone, such as `train` (default: all)',
+    )
+    parser.add_argument(
+        '--check-sizes',
         action='store_true',
         help='compare the sizes of partners (segmentation: they always are)',
     )
@@ -114,8 +125,8 @@ def parse_args() -> argparse.Namespace:
         help=f'detection, segmentation: name everything, not {LIMIT} of each kind',
     )
     args = parser.parse_args()
-    if args.name in DETECTION and args.sizes:
-        parser.error(f'`--sizes` compares partners, and pictures of `{args.name}` have none')
+    if args.name in DETECTION and args.check_sizes:
+        parser.error(f'`--check-sizes` compares partners, and pictures of `{args.name}` have none')
     if args.name in SETS and (args.own or args.all):
         option = '--own' if args.own else '--all'
         parser.error(f'`{option}` is for detection and segmentation sets, not for `{args.name}`')
@@ -176,8 +187,10 @@ def damaged(files: list[Path], whole: bool) -> Iterator[str]:
 
 
 def main() -> int:
-    """Check and print; the exit code."""
+    """Check and print; the exit status."""
     args = parse_args()
+    if not Path(args.data_root).is_dir():
+        raise FileNotFoundError(f'The folder `{args.data_root}` is not there; check the path.')
     if args.name in DETECTION:
         total = check_detection(args)
     elif args.name in SEGMENTATION:
@@ -278,7 +291,7 @@ def check_pictures(args: argparse.Namespace) -> int | None:
         kinds = 'pictures' if all(part.references is None for part in parts) else 'pairs'
         print(f'{title}: {pairs} {kinds}')
         problems = list(problems_of(dataset, parts))
-        if args.sizes:
+        if args.check_sizes:
             problems += [
                 problem
                 for part in parts
@@ -286,7 +299,9 @@ def check_pictures(args: argparse.Namespace) -> int | None:
             ]
         files = {path: None for part in parts for path in files_of(part) if path not in seen}
         seen.update(files)
-        problems += damaged(list(files), whole=args.decode) if args.sizes or args.decode else []
+        problems += (
+            damaged(list(files), whole=args.decode) if args.check_sizes or args.decode else []
+        )
         for problem in problems:
             print(f'  {problem}')
         total += len(problems)

@@ -34,9 +34,10 @@ from llv.apis.large import OutOfMemory, check_tile, memory_advice, ran_out_of_me
 from llv.apis.sheets import comparison_sheet, find_reference, init_enhancers
 from llv.apis.temporal import SteadyLight
 from llv.apis.video import CRF, VIDEO_SUFFIXES, enhance_video
+from llv.utils.arguments import count, new_folder, not_negative
 from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
-from llv.utils.pictures import READABLE_SUFFIXES, PictureError, read_picture, write_picture
+from llv.utils.pictures import PHOTOGRAPH_SUFFIXES, PictureError, read_photograph, write_picture
 
 DEFAULT = 'psenet-night-scenes'  # comes with llv, so that nothing needs to be fetched
 # what belongs to one enhancer, or to its results alone
@@ -69,20 +70,29 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='arguments of the enhancer',
     )
-    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write to')
-    parser.add_argument('--device', default='cpu', help='such as `cuda:0` (default: cpu)')
+    parser.add_argument(
+        '--out', required=True, type=new_folder, metavar='DIR', help='folder to write to'
+    )
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        metavar='DEVICE',
+        help='such as `cuda:0` (default: %(default)s)',
+    )
     parser.add_argument(
         '-r', '--recursive', action='store_true', help='also take the folders inside given folders'
     )
     parser.add_argument(
-        '--suffix', help='added to the names before the dot (default: none, `_compared` for sheets)'
+        '--suffix',
+        metavar='TEXT',
+        help='added to the names before the dot (default: none, `_compared` for sheets)',
     )
     parser.add_argument(
         '--side-by-side', action='store_true', help='write the input on the left of the result'
     )
     parser.add_argument(
         '--tile',
-        type=int,
+        type=count,
         metavar='PIXELS',
         help='light large pictures in tiles of this side, which saves memory and changes nothing; for '
         'enhancers that see a finite number of pixels',
@@ -90,7 +100,7 @@ def parse_args() -> argparse.Namespace:
     videos = parser.add_argument_group('videos')
     videos.add_argument(
         '--temporal-smoothing',
-        type=float,
+        type=not_negative,
         default=0.0,
         metavar='SECONDS',
         help='time constant of the average of maps and exposure over the frames, for enhancers that predict maps; '
@@ -100,7 +110,8 @@ def parse_args() -> argparse.Namespace:
         '--crf',
         type=float,
         default=CRF,
-        help=f'quality of H.264 from 0 (without loss) to 51 (worst) (default: {CRF})',
+        metavar='NUMBER',
+        help='quality of H.264 from 0 (without loss) to 51 (worst) (default: %(default)s)',
     )
     sheets = parser.add_argument_group(
         'comparison sheets, one for each picture, instead of results'
@@ -109,7 +120,7 @@ def parse_args() -> argparse.Namespace:
         '--compare',
         nargs='+',
         action='extend',
-        metavar='ENHANCER',
+        metavar='NAME_OR_CONFIG',
         help='names of enhancers or of published weights, or config files',
     )
     sheets.add_argument(
@@ -130,8 +141,6 @@ def parse_args() -> argparse.Namespace:
         parser.error('`--weights` needs `--enhancer`: say whose weights they are')
     if args.tile is not None and args.temporal_smoothing:
         parser.error('`--temporal-smoothing` keeps maps of whole frames: leave `--tile` out')
-    if args.temporal_smoothing < 0:
-        parser.error('`--temporal-smoothing` is a time in seconds: give 0 or more')
     if not 0 <= args.crf <= 51:
         parser.error('`--crf` must be from 0 to 51')
     for key in ('enhancer', 'weights', 'device'):
@@ -144,7 +153,7 @@ def main() -> int:
     """Run the tool; returns the exit status."""
     args = parse_args()
     started = time.monotonic()
-    taken = READABLE_SUFFIXES if args.compare else READABLE_SUFFIXES | VIDEO_SUFFIXES
+    taken = PHOTOGRAPH_SUFFIXES if args.compare else PHOTOGRAPH_SUFFIXES | VIDEO_SUFFIXES
     sources, absent = collect_pictures(args.inputs, args.recursive, args.out, taken)
     suffix = args.suffix if args.suffix is not None else '_compared' if args.compare else ''
     targets = plan_targets(sources, args.out, suffix)
@@ -199,9 +208,10 @@ def light_with(args: argparse.Namespace) -> Work:
         )  # refuses what it cannot smooth before the work
 
     def picture(source: Path, target: Path) -> None:
-        lit = enhance(module, source, args.tile)
+        dark = read_photograph(source)
+        lit = enhance(module, dark, args.tile)
         if args.side_by_side:
-            lit = beside(read_picture(source), lit)
+            lit = beside(dark, lit)
         write_picture(target, lit)
 
     def video(source: Path, target: Path, say: Say) -> str | None:

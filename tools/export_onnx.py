@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import torch
 
 from llv.apis import init_enhancer
 from llv.apis.export import check_batches, compare_onnx, export_onnx
+from llv.utils.arguments import new_file, not_negative
 from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 
@@ -34,7 +34,9 @@ def parse_args() -> argparse.Namespace:
         help='such as `ruas`, a Python file that defines one, or a config file that holds one',
     )
     parser.add_argument(
-        '--weights', metavar='FILE_OR_NAME', help='weights; random ones if left out'
+        '--weights',
+        metavar='FILE',
+        help='weight file, or name of published weights; random ones if left out',
     )
     parser.add_argument(
         '--options',
@@ -44,7 +46,7 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='arguments of the enhancer',
     )
-    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write')
+    parser.add_argument('--out', required=True, type=new_file, metavar='FILE', help='file to write')
     parser.add_argument(
         '--check',
         nargs='*',
@@ -54,9 +56,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--tolerance',
-        type=float,
+        type=not_negative,
         default=1e-4,
-        help='largest difference to PyTorch that passes (default: 1e-4; a grey level is 4e-3)',
+        metavar='DIFFERENCE',
+        help='largest difference to PyTorch that passes (default: %(default)s; a grey level is 4e-3)',
     )
     return parser.parse_args()
 
@@ -64,8 +67,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Export and check; returns the exit status."""
     args = parse_args()
-    if args.out.is_dir():  # the export takes long
-        raise ValueError(f'`--out {args.out}` is a folder; name the file in it.')
     torch.manual_seed(0)
     enhancer = init_enhancer(args.enhancer, args.weights, **args.options)
     # read before the export, which takes long: a wrong name is told at once

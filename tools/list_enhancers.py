@@ -18,6 +18,7 @@ from llv.apis import enhancer_config, registered_enhancers
 from llv.models.enhancers.base import BaseEnhancer
 from llv.models.enhancers.build import build_enhancer
 from llv.models.enhancers.published import PUBLISHED
+from llv.utils.arguments import new_file, picture_size
 from llv.utils.complexity import count_macs, count_parameters
 from llv.utils.errors import friendly_errors
 from llv.utils.markdown import around_markers, markdown_table, write_between_markers
@@ -36,14 +37,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--size',
-        type=parse_size,
+        type=picture_size,
         default=(720, 1080),
         metavar='HxW',
         help='height x width that multiply-accumulates are counted at (default: 720x1080)',
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument('--json', action='store_true', help='print JSON instead of tables')
-    form.add_argument(
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
+    parser.add_argument(
         '--write',
         metavar='PAGE',
         help='put the tables between the markers `enhancers` of a Markdown page',
@@ -51,18 +51,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """``720x1080`` as height and width."""
-    match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f'must be HEIGHTxWIDTH such as 720x1080, but got {text!r}')
-    return int(match[1]), int(match[2])
-
-
 def main() -> None:
     """Count and print."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         if args.write:
             around_markers(args.write, 'enhancers')
         names = [enhancer_config(name)['type'] for name in args.names]
@@ -70,8 +62,10 @@ def main() -> None:
         names = names or sorted(kinds)
         rows = [describe(name, kinds[name], args.size) for name in names]
         if args.json:
-            print(json.dumps(dict(size=args.size, enhancers=rows), indent=2))
-        elif args.write:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            figures = json.dumps(dict(size=args.size, enhancers=rows), indent=2)
+            args.json.write_text(figures + '\n', encoding='utf-8')
+        if args.write:
             write_between_markers(args.write, 'enhancers', tables(rows, args.size))
             print(f'{args.write} written: {len(rows)} enhancers.')
         else:

@@ -1,7 +1,7 @@
 """Write a folder of synthetic night scenes (COCO boxes, label maps, day-night pairs), of faces, of exposures, or small
 and dark with large day pictures.
 
-Examples:
+Example:
     python tools/make_night_scenes.py data/night_scenes --splits train=1500 val=300 unlabelled=1000
     python tools/make_night_scenes.py data/night_faces --faces --size 192 --format darkface coco fddb
     python tools/make_night_scenes.py data/night_exposures --exposures sice --size 96
@@ -20,6 +20,8 @@ from llv.datasets.night_scenes import (
 )
 from llv.datasets.night_scenes.exposures import STEPS
 from llv.datasets.night_scenes.face_writer import FORMATS
+from llv.utils.arguments import count, new_folder, picture_size, whole_number
+from llv.utils.errors import friendly_errors
 
 SPLITS = [('train', 1500), ('val', 300)]
 # the numbers of scenes that SICE has
@@ -37,20 +39,17 @@ def split_count(text: str) -> tuple[str, int]:
     return name, int(count)
 
 
-def picture_size(sides: list[int]) -> tuple[int, int]:
-    """(height, width) from one side of a square or from both."""
-    if len(sides) > 2:
-        raise ValueError(
-            f'`--size` takes the side of a square, or height and width, not {len(sides)} numbers.'
-        )
-    return sides[0], sides[-1]
-
-
 def parse_args() -> argparse.Namespace:
+    """Arguments of the command line."""
     parser = argparse.ArgumentParser(
-        description='Write synthetic night scenes, each by day and by night.'
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('root', help='folder to write (an interrupted one is finished)')
+    parser.add_argument(
+        'out',
+        type=new_folder,
+        metavar='DIR',
+        help='folder to write (an interrupted one is finished)',
+    )
     parser.add_argument(
         '--splits',
         nargs='+',
@@ -61,13 +60,18 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--size',
-        nargs='+',
-        type=int,
-        metavar='PIXELS',
-        help='side of square pictures, or height and width (default: 192; with --coupled, where the '
-        'dark pictures have it, 96)',
+        type=picture_size,
+        metavar='HxW',
+        help='height x width of the pictures, or one side of a square (default: 192; with --coupled, '
+        'where the dark pictures have it, 96)',
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--seed',
+        type=whole_number,
+        default=0,
+        metavar='SEED',
+        help='of the scenes: the same one draws the same again (default: %(default)s)',
+    )
     parser.add_argument(
         '--mode',
         choices=('local', 'uniform'),
@@ -94,7 +98,11 @@ def parse_args() -> argparse.Namespace:
         help=f'with --faces: any of {", ".join(FORMATS)} (default: darkface coco)',
     )
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count() or 1, help='processes (default: all cores)'
+        '--workers',
+        type=count,
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='processes (default: as many as there are cores)',
     )
     args = parser.parse_args()
     if args.format and not args.faces:
@@ -105,19 +113,19 @@ def parse_args() -> argparse.Namespace:
         parser.error(
             '`--coupled` takes neither `--exposures` nor `--faces` nor `--mode`: leave them out.'
         )
-    args.size = args.size or ([96] if args.coupled else [192])
+    args.size = args.size or ((96, 96) if args.coupled else (192, 192))
     if args.coupled:
         args.splits = args.splits or COUPLED_SPLITS
     args.splits = args.splits or (EXPOSURE_SPLITS if args.exposures else SPLITS)
+    names = [name for name, _ in args.splits]
+    if len(set(names)) < len(names):
+        parser.error(f'`--splits` names a split twice: {" ".join(names)}')
     return args
 
 
-def main() -> int:
+def main() -> None:
+    """Write what was asked for."""
     args = parse_args()
-    names = [name for name, _ in args.splits]
-    if len(set(names)) < len(names):
-        print(f'`--splits` names a split twice: {" ".join(names)}.', file=sys.stderr)
-        return 1
     if args.coupled:
         write, kind = write_coupled_night_scenes, {}
     elif args.exposures:
@@ -127,22 +135,18 @@ def main() -> int:
         kind = dict(mode=args.mode or 'local')
     if args.format:
         kind['formats'] = args.format
-    try:
-        outcome = write(
-            args.root,
-            dict(args.splits),
-            size=picture_size(args.size),
-            seed=args.seed,
-            workers=args.workers,
-            progress=sys.stderr.isatty(),
-            **kind,
-        )
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f'{args.root}: {outcome}')
-    return 0
+    outcome = write(
+        args.out,
+        dict(args.splits),
+        size=args.size,
+        seed=args.seed,
+        workers=args.workers,
+        progress=sys.stderr.isatty(),
+        **kind,
+    )
+    print(f'{args.out}: {outcome}')
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with friendly_errors():
+        main()

@@ -1,7 +1,8 @@
 """Search architectures, and write the genotype that was found.
 
-python tools/search.py configs/night_scenes/search/ruas_night-scenes.py
-python tools/search.py configs/….py --work-dir work_dirs/search --resume
+Example:
+    python tools/search.py configs/night_scenes/search/ruas.py
+    python tools/search.py configs/night_scenes/search/ruas.py --work-dir work_dirs/search --resume
 
 Writes `genotype.json`, which searchable modules take as `genotype=` (RUAS as `scene_genotype=` and `noise_genotype=`),
 and `alpha.pth`, the architecture weights, from which another search can start (`train_cfg.alpha_from`).
@@ -16,7 +17,7 @@ def main() -> None:
     from llv.engine.runner import common_arguments, read_config, train
     from llv.engine.settings import RunOptions, close_process_group
 
-    parser = common_arguments('Search architectures and write the genotype that was found.')
+    parser = common_arguments(__doc__)
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -26,7 +27,9 @@ def main() -> None:
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
     parser.add_argument('--no-pretrained', action='store_true', help='start from random weights')
-    parser.add_argument('--upstream-dir', help='folder for upstream runs, shared by several runs')
+    parser.add_argument(
+        '--upstream-dir', metavar='DIR', help='folder for upstream runs, shared by several runs'
+    )
     args = parser.parse_args()
     cfg = read_config(args)
     kind = str((cfg.get('train_cfg') or {}).get('type')).removeprefix('llv.')

@@ -1,7 +1,8 @@
 """Test a checkpoint with any mm config, ours or mmdet's or mmseg's, with or without an enhancer in front.
 
-python tools/test.py configs/ruas/….py work_dirs/…/epoch_12.pth
-python tools/test.py mmdet::ssd/ssd300_coco.py ssd300.pth --enhancer ruas --enhancer-weights lol.pt
+Example:
+    python tools/test.py configs/night_scenes/ssd-small_night.py work_dirs/ssd-small_night/iter_1000.pth
+    python tools/test.py mmdet::ssd/ssd300_coco.py ssd300.pth --enhancer ruas --enhancer-weights lol.pt
 """
 
 from llv.utils.errors import friendly_errors
@@ -19,11 +20,15 @@ def main() -> None:
     )
     from llv.engine.settings import RunOptions, close_process_group
 
-    parser = common_arguments('Test a checkpoint with any mm config.')
-    parser.add_argument('checkpoint', help='a file or an address')
+    parser = common_arguments(__doc__)
+    parser.add_argument(
+        'checkpoint', metavar='CHECKPOINT', help='weights of the model: a file or an address'
+    )
     parser.add_argument('--tta', action='store_true', help='merge the predictions of several views')
-    parser.add_argument('--show-dir', help='folder for pictures with predictions')
-    parser.add_argument('--out', help='predictions: a .pkl file, for segmentation a folder')
+    parser.add_argument('--show-dir', metavar='DIR', help='folder for pictures with predictions')
+    parser.add_argument(
+        '--out', metavar='FILE', help='predictions: a .pkl file, for segmentation a folder'
+    )
     args = parser.parse_args()
     cfg = read_config(args)
     cfg.load_from = args.checkpoint

@@ -1,8 +1,12 @@
 """Train any mm config, ours or mmdet's or mmseg's, with or without an enhancer in front.
 
-python tools/train.py configs/ruas/….py
-python tools/train.py mmdet::ssd/ssd300_coco.py --enhancer ruas --enhancer-weights lol.pt
-python tools/train.py configs/dark_face/dsfd_darkface.py --strategy hierarchical --enhancer psenet --recipe configs/…
+Example:
+    python tools/train.py configs/psenet/psenet_sice.py
+    python tools/train.py mmdet::ssd/ssd300_coco.py --enhancer ruas --enhancer-weights lol.pt
+    python tools/train.py configs/dark_face/dsfd_vgg_darkface.py --strategy hierarchical --enhancer psenet \\
+        --recipe configs/psenet/psenet_sice.py
+
+What the config builds on (`upstream`) is trained first.
 """
 
 from llv.utils.errors import friendly_errors
@@ -13,9 +17,7 @@ def main() -> None:
     from llv.engine.runner import common_arguments, read_config, strategy_arguments, train
     from llv.engine.settings import RunOptions, close_process_group
 
-    parser = common_arguments(
-        'Train any mm config; what it builds on (`upstream`) is trained first.'
-    )
+    parser = common_arguments(__doc__)
     strategy_arguments(parser)
     parser.add_argument(
         '--resume',
@@ -27,7 +29,9 @@ def main() -> None:
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 on the CPU)')
     parser.add_argument('--no-pretrained', action='store_true', help='start from random weights')
     parser.add_argument(
-        '--upstream-dir', help='folder for upstream runs, shared by several main runs'
+        '--upstream-dir',
+        metavar='DIR',
+        help='folder for upstream runs, shared by several main runs',
     )
     args = parser.parse_args()
     options = RunOptions(args.launcher, args.amp, args.no_pretrained, args.upstream_dir)

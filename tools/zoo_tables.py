@@ -38,6 +38,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--index',
+        type=Path,
         default=ROOT / 'model-index.yml',
         metavar='FILE',
         help='the list of metafiles (default: that of llv)',
@@ -50,8 +51,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Read the metafiles and print or write."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         if args.write:
             around_markers(args.write, 'zoo')
         zoo = read_zoo(args.index)
@@ -68,13 +69,19 @@ def read_zoo(index: str | os.PathLike) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: The index, or a metafile that it lists, is not there.
-        ValueError: A metafile belongs to no group of the page.
+        ValueError: The index is none, or a metafile belongs to no group of the page.
     """
     index = Path(index)
     if not index.is_file():
         raise FileNotFoundError(f'The index `{index}` is not there; check the path.')
     zoo = []
-    for name in yaml.safe_load(index.read_text(encoding='utf-8'))['Import']:
+    try:
+        names = yaml.safe_load(index.read_text(encoding='utf-8'))['Import']
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
+        raise ValueError(
+            f'`{index}` is no index: a YAML file with the metafiles behind `Import`; correct it.'
+        ) from error
+    for name in names:
         file = index.parent / name
         if not file.is_file():
             raise FileNotFoundError(f'`{index}` lists `{name}`, which is not there; correct it.')

@@ -21,18 +21,11 @@ def exposure_loss(image, strength, target=0.45):
 
 @MODELS.register_module()
 class Lantern(BaseEnhancer):
-    """u = (1 + a) y / (1 + a y), with a from a few convolutions of 3×3.
+    """u = (1 + a) y / (1 + a y), with a from `depth` convolutions of 3×3 with `width` channels between them."""
 
-    Args:
-        width: Channels between the convolutions; None: those of the weights, else 8.
-        depth: Number of convolutions; None: that of the weights, else 3.
-        weights: See BaseEnhancer.
-    """
-
-    def __init__(
-        self, width: int | None = None, depth: int | None = None, weights: str | None = None
-    ):
+    def __init__(self, width=None, depth=None, weights=None):
         super().__init__(weights)
+        # of an option that is None the weights decide, else the number here
         chosen = self.settle_options(dict(width=8, depth=3), width=width, depth=depth)
         layers, channels = [], 3
         for _ in range(chosen['depth'] - 1):

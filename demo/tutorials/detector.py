@@ -7,11 +7,13 @@
 #
 # A detector that learned by day fails at night. Here a small SSD does so on [generated scenes](../night_scenes.md),
 # in minutes on a CPU; with a detector of yours, start at "Plug": all you need is its config and its checkpoint.
+# `python demo/tutorials/detector.py` runs the page as a whole.
 
 # %% settings
 root = 'work_dirs/tutorials/detector'
 scenes = dict(train=600, adapt=64, val=150)
 by_day, by_night = 500, 120  # training steps
+folder = 'work_dirs/tutorials/detector'
 
 # %%
 import io
@@ -74,10 +76,12 @@ for name in ('mean_match', 'psenet-night-scenes'):
     print(f'behind {name}: {run(plugged, name, 0):.1f}')
 
 # %% [markdown]
-# The same without a line of Python, for any config and checkpoint:
+# The same without a line of Python, for any config and checkpoint; here the pictures are named, since those of the
+# config lie elsewhere:
 #
 # ```bash
-# python tools/test.py configs/night_scenes/label_efficiency/night.py last.pth --enhancer psenet-night-scenes
+# python tools/test.py configs/night_scenes/label_efficiency/night.py work_dirs/tutorials/detector/day/last.pth \
+#     --enhancer psenet-night-scenes --cfg-options test_dataloader.dataset.data_root=work_dirs/tutorials/detector/data/
 # ```
 #
 # ## Measure
@@ -101,14 +105,55 @@ print(f'adapted directly:       {run(night.copy(), "direct", by_night):.1f}')
 plugged = plug_enhancer(night, 'psenet-night-scenes')
 print(f'adapted hierarchically: {run(plugged, "hierarchical", by_night):.1f}')
 
+# %%
+import cv2
+import numpy as np
+from mmdet.apis import inference_detector, init_detector
+
+from llv.apis import enhance
+from llv.utils.pictures import read_picture, write_picture
+
+with redirect_stdout(io.StringIO()):  # loading prints
+    before = init_detector(night, f'{root}/day/last.pth', device='cpu')
+    after = init_detector(plugged, f'{root}/hierarchical/last.pth', device='cpu')
+
+
+def with_boxes(picture, detector, file):
+    """The picture at twice its size, with what the detector finds in the file."""
+    found = inference_detector(detector, file).pred_instances
+    shown = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    for box in found.bboxes[found.scores > 0.3]:
+        left, top, right, bottom = (2 * box).round().int().tolist()
+        cv2.rectangle(shown, (left, top), (right, bottom), (255, 210, 0))
+    return shown
+
+
+columns = []
+for i in range(3):
+    file = f'{root}/data/val/night/{i:06}.png'
+    dark = read_picture(file)
+    lit = enhance(after.data_preprocessor.enhancer, file)
+    columns.append(np.vstack([with_boxes(dark, before, file), with_boxes(lit, after, file)]))
+write_picture(Path(folder) / 'detector.jpg', np.hstack(columns))
+
 # %% [markdown]
+# ![Three pictures, dark with the boxes of the day detector, lit with those of the adapted one](figures/detector.jpg)
+#
+# Above, what the day detector finds in three dark pictures; below, the pictures as the adapted detector is given them,
+# and what it finds (scores above 0.3).
+#
 # One run each: the order of close numbers means nothing. [The study](../label_efficiency.md) has the same with three
-# seeds, five numbers of labels and all strategies. On the command line:
+# seeds, five numbers of labels and all strategies. On the command line, the enhancer from the weights that come with
+# llv as above, in 200 steps:
 #
 # ```bash
-# python tools/train.py configs/night_scenes/label_efficiency/night.py --strategy hierarchical --enhancer psenet \
-#     --recipe configs/night_scenes/label_efficiency/psenet.py --cfg-options load_from=last.pth
+# python tools/train.py configs/night_scenes/label_efficiency/night.py --enhancer psenet-night-scenes \
+#     --cfg-options load_from=work_dirs/tutorials/detector/day/last.pth \
+#     train_dataloader.dataset.data_root=work_dirs/tutorials/detector/data/ \
+#     test_dataloader.dataset.data_root=work_dirs/tutorials/detector/data/
+# python tools/test.py work_dirs/night/night.py work_dirs/night/iter_200.pth
 # ```
 #
-# From here: [plugging into other models](../plug_in.md), [inferencers and pictures](../inference.md), [detection in
-# the dark](../detection.md).
+# An enhancer that learns [from dark pictures of yours](../plug_in.md#an-enhancer-that-learns-from-your-dark-pictures)
+# takes one more config. From here: [plugging into other models](../plug_in.md), [inferencers and
+# pictures](../inference.md), [detection in the dark](../detection.md).

@@ -7,10 +7,11 @@
 #
 # An enhancer is a module with one method, `enhance`. This one predicts a single exponent for the whole picture from
 # its histogram, learns without labels in seconds on a CPU, and is then compared with what needs no learning at all.
+# `python demo/tutorials/enhancer.py` runs the page as a whole.
 
 # %% settings
 steps, size, test = 300, 64, 60
-folder = 'docs/tutorials/figures'
+folder = 'work_dirs/tutorials/enhancer'
 
 # %% [markdown]
 # ## Write

@@ -6,11 +6,12 @@
 # # A night photograph in five minutes
 #
 # A picture taken in the dark, lit by an enhancer that comes with llv, and what to look at afterwards. Every line
-# below runs on a CPU in seconds; put a photograph of yours in the place of the first.
+# below runs on a CPU in seconds; put a photograph of yours in the place of the first. All of them at once are
+# `python demo/tutorials/photograph.py`, which writes its pictures to `folder`.
 
 # %% settings
 photograph = 'drawn'  # or a file of yours, such as 'street.jpg'
-folder = 'docs/tutorials/figures'
+folder = 'work_dirs/tutorials/photograph'
 
 # %% [markdown]
 # Without a photograph at hand, a night scene is drawn: [generated pictures](../night_scenes.md) have a twin in normal

@@ -1,10 +1,12 @@
 """Run a tutorial cell by cell and write it as a page, with what it printed.
 
 Example:
-    python demo/tutorials/render.py demo/tutorials/photograph.py --write docs/tutorials/photograph.md
+    python demo/tutorials/render.py demo/tutorials/photograph.py --out docs/tutorials/photograph.md \\
+        --options folder=docs/tutorials/figures
 
 A tutorial is a Python script whose cells begin with `# %%` (editors run them one by one) and whose text stands in
-`# %% [markdown]` cells. The cell `# %% settings` holds assignments that `--set` replaces, such as the sizes of a trial.
+`# %% [markdown]` cells. The cell `# %% settings` holds assignments that `--options` replaces, such
+as the sizes of a trial.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from llv.utils.arguments import new_file
+from llv.utils.config import KeyValueAction
+from llv.utils.errors import friendly_errors
+
 CELL = re.compile(r'^# %%(.*)$', re.MULTILINE)
 # lines of a log carry the time, so they would differ in each run
 LOG = re.compile(r'^\d\d/\d\d [\d:]+ - mmengine - .*\n', re.MULTILINE)
@@ -27,10 +33,17 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('script', type=Path)
-    parser.add_argument('--write', type=Path, metavar='PAGE', help='where to put the page')
+    parser.add_argument('script', type=Path, metavar='SCRIPT', help='the tutorial')
     parser.add_argument(
-        '--set', nargs='+', default=[], metavar='NAME=VALUE', help='settings to replace'
+        '--out', type=new_file, metavar='FILE', help='page to write (default: it is printed)'
+    )
+    parser.add_argument(
+        '--options',
+        nargs='+',
+        action=KeyValueAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings to replace',
     )
     return parser.parse_args()
 
@@ -38,22 +51,26 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run, and write or print."""
     args = parse_args()
-    settings = {}
-    for pair in args.set:
-        name, separator, value = pair.partition('=')
-        if not separator:
-            raise SystemExit(f'`--set {pair}` has no `=`; write `name=value`.')
-        settings[name] = value
-    page = run(args.script, settings)[0]
-    if args.write:
-        args.write.write_text(page, encoding='utf-8')
+    page = run(args.script, args.options)[0]
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(page, encoding='utf-8')
     else:
         print(page)
 
 
 def cells(script: Path) -> list[tuple[str, str]]:
-    """Title and text of each cell; what stands before the first one is no part of the page."""
-    parts = CELL.split(script.read_text(encoding='utf-8'))[1:]
+    """Title and text of each cell; what stands before the first one is no part of the page.
+
+    Raises:
+        FileNotFoundError: The tutorial is not there.
+        ValueError: It has no cells.
+    """
+    if not script.is_file():
+        raise FileNotFoundError(f'The tutorial `{script}` is not there; check the path.')
+    parts = CELL.split(script.read_text(encoding='utf-8', errors='replace'))[1:]
+    if not parts:
+        raise ValueError(f'`{script}` is no tutorial: it has no cells, which begin with `# %%`.')
     return [
         (title.strip(), text.strip()) for title, text in zip(parts[::2], parts[1::2], strict=True)
     ]
@@ -102,4 +119,5 @@ def literal(value: Any) -> Any:
 
 
 if __name__ == '__main__':
-    main()
+    with friendly_errors():
+        main()

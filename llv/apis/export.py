@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from llv.models.enhancers.base import BaseEnhancer
+from llv.utils.environment import extra
 from llv.utils.pictures import read_picture, to_tensor
 from llv.version import __version__
 
@@ -183,8 +184,8 @@ def require_packages() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ModuleNotFoundError(
-            f'Exporting needs {" and ".join(f"`{name}`" for name in missing)}; install the extra: '
-            "`pip install 'llv[export]'`.",
+            f'Exporting needs {" and ".join(f"`{name}`" for name in missing)}, the extra `export`: '
+            f'{extra("export")}.',
             name=missing[0],
         )
 

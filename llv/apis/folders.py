@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from llv.utils.pictures import READABLE_SUFFIXES, WRITABLE_SUFFIXES
+from llv.utils.pictures import PHOTOGRAPH_SUFFIXES, WRITABLE_SUFFIXES
 
 from .video import CONTAINERS, VIDEO_SUFFIXES
 
 # pictures that people have in such folders, and what to do with them
 _NOT_READ = {
-    **dict.fromkeys(('.heic', '.heif', '.jxl', '.psd'), 'save it as .jpg, .png or .tif first'),
+    **dict.fromkeys(('.jxl', '.psd'), 'save it as .jpg, .png or .tif first'),
     **dict.fromkeys(
         '.3fr .arw .cr2 .cr3 .dng .nef .nrw .orf .pef .raf .raw .rw2 .srw'.split(),
         'develop it to a 16-bit .tif or .png first',
@@ -25,7 +25,7 @@ def collect_pictures(
     inputs: list[str],
     recursive: bool,
     out: Path,
-    suffixes: Collection[str] = READABLE_SUFFIXES,
+    suffixes: Collection[str] = PHOTOGRAPH_SUFFIXES,
 ) -> tuple[dict[Path, Path], list[str]]:
     """Find the pictures.
 

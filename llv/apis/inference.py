@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from llv.utils.pictures import read_picture, to_rgb, to_tensor, to_uint8
+from llv.utils.pictures import read_photograph, to_rgb, to_tensor, to_uint8
 
 from .large import light_in_tiles, memory_advice
 
@@ -35,9 +35,9 @@ def enhance(
     Args:
         module: An enhancer.
         pictures: One or many paths or RGB arrays. Files: see
-            :func:`llv.utils.pictures.read_picture` (grey becomes three equal channels, alpha is
-            dropped, the EXIF orientation applied). Arrays: (H, W), (H, W, 3) or (H, W, 4), uint8 or
-            uint16, RGB order. 16 bits are scaled to [0, 1] by 65535.
+            :func:`llv.utils.pictures.read_photograph` (grey becomes three equal channels, alpha is
+            dropped, the EXIF orientation applied, colour profiles converted to sRGB). Arrays: (H, W),
+            (H, W, 3) or (H, W, 4), uint8 or uint16, RGB order. 16 bits are scaled to [0, 1] by 65535.
         tile: Side of the tiles that larger pictures are lit in, which saves memory; None for whole pictures. The result
             is the same, so only enhancers of a finite ``receptive_field`` allow it.
 
@@ -109,5 +109,5 @@ def check_finite(module: nn.Module, lit: Tensor) -> None:
 
 
 def _enhance_one(module: nn.Module, picture: Picture, tile: int | None) -> np.ndarray:
-    array = to_rgb(picture) if isinstance(picture, np.ndarray) else read_picture(picture)
+    array = to_rgb(picture) if isinstance(picture, np.ndarray) else read_photograph(picture)
     return to_uint8(light(module, to_tensor(array)[None], tile)[0])

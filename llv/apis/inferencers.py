@@ -19,9 +19,9 @@ from torch import nn
 
 from llv.utils.grouping import group_by_size
 from llv.utils.pictures import (
-    READABLE_SUFFIXES,
+    PHOTOGRAPH_SUFFIXES,
     WRITABLE_SUFFIXES,
-    read_picture,
+    read_photograph,
     to_rgb,
     to_tensor,
     to_uint8,
@@ -89,7 +89,7 @@ class EnhanceInferencer(BaseInferencer):
 
         Args:
             inputs: A picture file, a folder, an array, or a list of files and arrays. Files as for
-                :func:`llv.utils.pictures.read_picture`; of a folder the pictures directly in it, by name. Arrays:
+                :func:`llv.utils.pictures.read_photograph`; of a folder the pictures directly in it, by name. Arrays:
                 (H, W), (H, W, 3) BGR or (H, W, 4) BGRA, uint8 or uint16.
             batch_size: Pictures that are read together; those of one size go through the enhancer as one batch.
             return_vis: Return visualizations: dark | map | enhanced, the map with its range where there is one.
@@ -206,7 +206,7 @@ class EnhanceInferencer(BaseInferencer):
     def _inputs_to_list(self, inputs: Input | Sequence[Input]) -> list[Input]:
         if isinstance(inputs, (str, os.PathLike)) and os.path.isdir(inputs):
             files = sorted(p for p in Path(inputs).iterdir() if p.is_file())
-            files = [p for p in files if p.suffix.lower() in READABLE_SUFFIXES]
+            files = [p for p in files if p.suffix.lower() in PHOTOGRAPH_SUFFIXES]
             if not files:
                 raise ValueError(f'The folder `{inputs}` holds no picture; check the path.')
             return files
@@ -229,7 +229,7 @@ class EnhanceInferencer(BaseInferencer):
 
 def _load(one: Input) -> Picture:
     if isinstance(one, (str, os.PathLike)):
-        return dict(path=os.fspath(one), image=read_picture(one))
+        return dict(path=os.fspath(one), image=read_photograph(one))
     if isinstance(one, np.ndarray):
         image = to_rgb(one)[..., ::-1]  # checks and grey as for RGB, only that it is BGR
         return dict(path=None, image=np.ascontiguousarray(image))

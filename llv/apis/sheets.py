@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
-from llv.utils.pictures import READABLE_SUFFIXES, PictureError, read_picture, to_tensor
+from llv.utils.pictures import PHOTOGRAPH_SUFFIXES, PictureError, read_photograph, to_tensor
 
 from .enhancers import init_enhancer
 from .inference import enhance
@@ -81,13 +81,14 @@ def comparison_sheet(
         PictureError: A file cannot be read, or the reference has the size of none of the pictures.
         OutOfMemory: An enhancer, which is named, needs more memory than there is.
     """
-    source = _eight_bits(read_picture(picture))
-    partner = None if reference is None else _eight_bits(read_picture(reference))
+    dark = read_photograph(picture)
+    source = _eight_bits(dark)
+    partner = None if reference is None else _eight_bits(read_photograph(reference))
     size = _size_on_sheet(source)
     compared = 0
     panels = []
     for caption, module in (('input', None), *modules.items()):
-        lit = source if module is None else _light(module, picture, caption)
+        lit = source if module is None else _light(module, dark, caption)
         lines = [caption]
         if partner is not None and partner.shape == lit.shape:
             compared += 1
@@ -122,7 +123,7 @@ def find_reference(folder: Path, name: Path) -> Path:
     others = [
         path
         for path in (sorted(place.iterdir()) if place.is_dir() else ())
-        if path.stem == name.stem and path.suffix.lower() in READABLE_SUFFIXES
+        if path.stem == name.stem and path.suffix.lower() in PHOTOGRAPH_SUFFIXES
     ]
     if len(others) != 1:
         what = 'several references' if others else 'no reference'
@@ -164,7 +165,7 @@ def draw_sheet(panels: Sequence[Panel]) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def _light(module: nn.Module, picture: str | os.PathLike, caption: str) -> np.ndarray:
+def _light(module: nn.Module, picture: np.ndarray, caption: str) -> np.ndarray:
     try:
         return enhance(module, picture)
     except OutOfMemory as error:

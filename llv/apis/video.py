@@ -24,7 +24,7 @@ CONTAINERS = {'.mp4': 'mp4', '.m4v': 'mp4', '.mov': 'mov', '.mkv': 'matroska'}
 CRF = 18
 
 _USUAL_RATE = Fraction(25)
-_MISSING = '`{}` is a video, which needs PyAV; install it with `pip install av` (or `pip install "llv[video]"`).'
+_MISSING = '`{}` is a video, which needs PyAV; install it with `pip install av`.'
 
 
 @dataclass

@@ -79,8 +79,8 @@ def read_agreement(path: str | PathLike) -> list[dict[str, Any]]:
         raise FileNotFoundError(
             f'`{file}` is not there; train with `llv.GradientAgreementHook`, or correct the path.'
         )
-    *lines, last = file.read_text(encoding='utf-8').split('\n')
     try:
+        *lines, last = file.read_text(encoding='utf-8').split('\n')
         records = [json.loads(line) for line in lines]
         for record in records:
             record['iteration'], record['cosine'], record['pictures']

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from llv.engine.settings import (
     use_parallel_cpu,
 )
 from llv.engine.upstream import run_upstreams
+from llv.utils.arguments import new_folder
 from llv.utils.checkpoint import use_weights_only_loading
 from llv.utils.config import KeyValueAction, load_config
 
@@ -33,11 +34,16 @@ _OF_THE_PLUG = ('enhancer', 'distortion', 'frozen', 'channel_order', 'keep_pictu
 
 
 def common_arguments(description: str) -> ArgumentParser:
-    """The arguments that training and testing have in common."""
-    parser = ArgumentParser(description=description)
-    parser.add_argument('config', help='a file, or one of a package: llv::…, mmdet::…, mmseg::…')
+    """The arguments that training and testing have in common; the description is shown as it is."""
+    parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--work-dir', help='folder for logs and checkpoints; default work_dirs/<config>'
+        'config', metavar='CONFIG', help='a file, or one of a package: llv::…, mmdet::…, mmseg::…'
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=new_folder,
+        metavar='DIR',
+        help='folder for logs and checkpoints (default: work_dirs/<config>)',
     )
     parser.add_argument(
         '--enhancer', metavar='NAME_OR_CONFIG', help='enhancer to plug into the config'
@@ -53,9 +59,14 @@ def common_arguments(description: str) -> ArgumentParser:
         metavar='KEY=VALUE',
         help='values that replace those of the config: model.backbone.depth=18 a.list="[1,2]"',
     )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what has started several processes of this, such as tools/dist_train.sh (default: %(default)s)',
+    )
     # torch.distributed.launch passes it; mmengine reads the environment
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=SUPPRESS)
     return parser
 
 
@@ -95,7 +106,7 @@ def read_config(args: Namespace) -> Config:
             )
         cfg.merge_from_dict(behind)
     stem = Path(cfg.filename).stem
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', stem))
+    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or Path('work_dirs', stem))
     return cfg
 
 

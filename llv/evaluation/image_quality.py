@@ -31,7 +31,7 @@ class ImageQuality(BaseMetric):
 
     Args:
         metric: One or more of ``psnr``, ``ssim``, ``rmse`` (nothing else needed), ``lpips``, ``fsim``, ``fsimc``,
-            ``brisque`` (``pip install "llv[metrics]"``), ``fsim_ism`` (``image-similarity-measures``) and ``niqe``
+            ``brisque`` (the extra ``metrics``), ``fsim_ism`` (``image-similarity-measures``) and ``niqe``
             (``pip install pyiqa``). Those that compare need ``llv.LoadReference`` in the test pipeline. May be empty
             where there are `scorers`.
         protocol: Name or settings of the rules, see :func:`llv.evaluation.get_protocol`. Figures of two protocols must

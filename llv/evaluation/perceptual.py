@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from llv.utils.checkpoint import load_checkpoint
 from llv.utils.downloads import download
+from llv.utils.environment import extra
 
 _ALEXNET = 'https://download.pytorch.org/models/alexnet-owt-7be5be79.pth'
 _BRISQUE = (
@@ -20,9 +21,9 @@ _BRISQUE = (
 )
 # below, AlexNet's last pooling, piq's filters and the half of piq's picture have nothing left
 _SMALLEST = dict(lpips=31, fsim=4, brisque=8)
-_EXTRA = 'pip install "llv[metrics]"'
+_EXTRA = extra('metrics')
 # with its dependencies it would put older versions of NumPy, OpenCV and scikit-image in place of those that are there
-_ISM = 'pip install --no-deps image-similarity-measures phasepack` after `pip install scikit-image'
+_ISM = 'run `pip install --no-deps image-similarity-measures phasepack` after `pip install scikit-image`'
 
 
 def lpips(x: Tensor, y: Tensor) -> Tensor:
@@ -192,7 +193,7 @@ def _need(module: str, metric: str, remedy: str = _EXTRA) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ImportError(f'`{metric}` needs `{module.split(".")[0]}`: run `{remedy}`.') from error
+        raise ImportError(f'`{metric}` needs `{module.split(".")[0]}`: {remedy}.') from error
 
 
 def _check_size(metric: str, images: Tensor) -> None:

@@ -19,6 +19,7 @@ from llv.apis.export import NEEDED, check_batches, compare_onnx, export_onnx
 from llv.models.data_preprocessors import EnhancedDataPreprocessor
 from llv.models.enhancers.base import BaseEnhancer, Enhancement
 from llv.models.enhancers.build import build_enhancer
+from llv.utils.environment import extra
 
 _SIZES = ((1, 1), (1, 7), (6, 2), (17, 21))
 _KINDS = ('black', 'white', 'grey', 'noisy', 'dark', 'red')
@@ -353,7 +354,7 @@ def preprocessor(case: Case) -> None:
 def onnx(case: Case) -> None:
     """An ONNX file computes the same for any size."""
     if any(find_spec(name) is None for name in NEEDED):
-        raise NotApplicable("The packages of `pip install 'llv[export]'` are not there.")
+        raise NotApplicable(f'The extra `export` is not there: {extra("export")}.')
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, 'enhancer.onnx')
         try:

@@ -43,6 +43,16 @@ def _remedy(package: str) -> str:
     return f'`pip install {continuation}`'
 
 
+def extra(name: str) -> str:
+    """Where the packages of an extra of llv come from, to end a message with; llv is on no package index.
+
+    Example:
+        >>> extra('app')
+        "`make env` has it; elsewhere run `pip install -e '.[app]'` in the folder of llv"
+    """
+    return f"`make env` has it; elsewhere run `pip install -e '.[{name}]'` in the folder of llv"
+
+
 def _release(text: str) -> tuple[int, ...]:
     """The leading numbers of a version: '0.10.7rc1+cpu' -> (0, 10, 7)."""
     match = re.match(r'\d+(\.\d+)*', text)

@@ -6,6 +6,7 @@ import linecache
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # in an installed package the tools are inside of it
-_OWN = {_PACKAGE, _PACKAGE.parent / 'tools'}
+_OWN = {_PACKAGE, _PACKAGE.parent / 'tools', _PACKAGE.parent / 'demo'}
 _UNREADABLE = 'failed to load image: '  # mmcv's loader over bytes that are no picture
 _EMPTY = '!buf.empty()'  # OpenCV, which mmcv's loader gives the bytes without their name
 
@@ -31,9 +32,10 @@ class _Origin(NamedTuple):
 def friendly_errors() -> Iterator[None]:
     """Turn errors that a user can put right into one sentence on stderr and exit status 2.
 
-    These are errors that llv raises on purpose, files that are not there, pictures that are damaged, and types that no
-    registry knows; also where they come from a worker of a data loader. Everything else is a defect and keeps its
-    traceback; with ``LLV_DEBUG=1`` in the environment so does everything.
+    These are errors that llv raises on purpose, files that are not there, pictures that are damaged, types that no
+    registry knows, and arguments that the classes of a config refuse; also where they come from a worker of a data
+    loader. Everything else is a defect and keeps its traceback; with ``LLV_DEBUG=1`` in the environment so does
+    everything. Ctrl+C is one word and exit status 130.
 
     Example:
         >>> with friendly_errors():
@@ -48,6 +50,12 @@ def friendly_errors() -> Iterator[None]:
         sys.stdout.flush()
         print(f'error: {sentence}', file=sys.stderr, flush=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        if os.environ.get('LLV_DEBUG'):
+            raise
+        # a line of its own: the terminal stands behind `^C` or a progress bar
+        print('\ninterrupted', file=sys.stderr, flush=True)
+        sys.exit(130)
 
 
 def explain(error: Exception) -> str | None:
@@ -77,7 +85,29 @@ def explain(error: Exception) -> str | None:
             f'`{name}` is no known type of the `{registry}` registry; check its spelling, its `package.` prefix and '
             'the `default_scope` of the config.'
         )
-    return text if _raised_by_llv(origin) else None
+    if _raised_by_llv(origin):
+        return text
+    if _keeps_from_building(error, origin):
+        reason = ' '.join(text.split())
+        return f'The config cannot be built ({origin.kind}: {reason}); correct it, or the options that change it.'
+    return None
+
+
+def _keeps_from_building(error: Exception, origin: _Origin) -> bool:
+    """Whether a class that a config names refuses its arguments: Python for it, or a statement of its own."""
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    builder = [frame for frame in frames if frame.co_name == 'build_from_cfg']
+    if not builder:
+        return False
+    if frames[-1] is builder[-1]:
+        return re.search('unexpected keyword argument|missing .* required', origin.text) is not None
+    package = Path(builder[-1].co_filename).parents[2]  # where mmengine and its like are
+    inside = (
+        Path(origin.file).relative_to(package) if package in Path(origin.file).parents else None
+    )
+    if inside is None or not inside.parts[0].startswith('mm'):
+        return False
+    return linecache.getline(origin.file, origin.line).lstrip().startswith(('raise ', 'assert '))
 
 
 def _closed(file: str, reason: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -12,12 +14,18 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile
 from torch import Tensor
+from tqdm import tqdm
+
+from .icc import ProfileError, deep_to_srgb, image_to_srgb
 
 READABLE_SUFFIXES = frozenset(
     '.avif .bmp .gif .jfif .jp2 .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp'.split()
 )
+# what telephones make, too; loaders of data sets do not know it
+PHOTOGRAPH_SUFFIXES = READABLE_SUFFIXES | {'.heic', '.heif', '.hif'}
 WRITABLE_SUFFIXES = frozenset('.bmp .jpeg .jpg .png .tif .tiff .webp'.split())
 
+_HEIF_BRANDS = {b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'mif1', b'msf1'}
 _EXIF_ORIENTATION = 0x0112
 # EXIF orientation -> quarter turns to the left after mirroring left-right or not
 _TURNS = {
@@ -34,17 +42,25 @@ _TURNS = {
 _WRITE_OPTIONS = {'JPEG': dict(quality=95, subsampling=0), 'WEBP': dict(quality=95)}
 
 
+Note = Callable[[str], None]
+
+
 class PictureError(ValueError):
     """A picture that cannot be read, understood or written; the message names it and the remedy."""
 
 
+def print_note(sentence: str) -> None:
+    """Print a line on stderr, above the progress bars that there may be."""
+    tqdm.write(f'note: {sentence}', file=sys.stderr)
+
+
 def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """Read a picture as RGB.
+    """Read a picture as RGB, with the numbers that are stored, as loaders of data sets do.
 
     The content decides about the format, not the name. Grey pictures get three equal channels,
     palettes their colours; alpha is dropped and the colours under it are kept as stored; the EXIF
     orientation is applied; of several frames the first is read. 16-bit PNG and TIFF files keep
-    their 16 bits.
+    their 16 bits. An embedded colour profile counts in :func:`read_photograph` alone.
 
     Args:
         path: Picture file.
@@ -54,9 +70,32 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 
     Raises:
         PictureError: The file is missing, empty, truncated, no picture, or holds 32-bit or floating
-            point values.
+            point values; or it is HEIC and `pillow-heif` is not installed.
     """
-    path = Path(path).expanduser()
+    return _read(Path(path).expanduser(), None)
+
+
+def read_photograph(path: str | os.PathLike, note: Note = print_note) -> np.ndarray:
+    """Read a picture as sRGB, which is what networks have been trained on and what screens show.
+
+    As :func:`read_picture`, and an embedded colour profile is converted: of 8 bits any that
+    LittleCMS knows, of 16 bits those of primaries and curves. Results are written without a
+    profile, which stands for sRGB.
+
+    Args:
+        path: Picture file.
+        note: Gets a sentence where a profile cannot be used, and the numbers are taken for sRGB.
+
+    Returns:
+        (H, W, 3) sRGB, uint8 in 0..255 or, for 16-bit files, uint16 in 0..65535.
+
+    Raises:
+        PictureError: As :func:`read_picture`.
+    """
+    return _read(Path(path).expanduser(), note)
+
+
+def _read(path: Path, note: Note | None) -> np.ndarray:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -69,7 +108,7 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
         ) from error
     if not data:
         raise PictureError(f'`{path}` is an empty file; fetch or save it again.')
-    return _decode(data, path)
+    return _decode(data, path, note)
 
 
 def to_rgb(array: np.ndarray, name: str = 'The array') -> np.ndarray:
@@ -165,7 +204,9 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
         ) from error
 
 
-def _decode(data: bytes, path: Path) -> np.ndarray:
+def _decode(data: bytes, path: Path, note: Note | None) -> np.ndarray:
+    if _is_heif(data):
+        _register_heif(path)
     # Pillow, because it refuses truncated files where OpenCV fills the rest with grey; other
     # libraries in the process may have switched that off
     tolerant, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
@@ -181,27 +222,61 @@ def _decode(data: bytes, path: Path) -> np.ndarray:
             f'`{path}` is no picture, or it is truncated or damaged; fetch or save it again.'
         ) from error
     except Exception as error:  # decoders meet damaged bytes with almost any exception
+        reason = ' '.join(str(error).split())  # of some it has several lines
         raise PictureError(
-            f'`{path}` is truncated or damaged ({error}); fetch or save it again.'
+            f'`{path}` is truncated or damaged ({reason}); fetch or save it again.'
         ) from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = tolerant
 
+    pixels: np.ndarray | Image.Image = image
     if is_deep_colour:
-        array = _decode_deep_colour(data, path)
-    elif image.mode.startswith('I;16'):
-        array = np.asarray(image).astype(np.uint16)
-    elif image.mode == 'I' and image.format in ('PNG', 'PPM'):
-        # how older versions of Pillow, and PGM files, hand over 16 bits
-        array = np.asarray(image).astype(np.uint16)
+        pixels = _decode_deep_colour(data, path)
+    elif image.mode.startswith('I;16') or (image.mode == 'I' and image.format in ('PNG', 'PPM')):
+        # the latter is how older versions of Pillow, and PGM files, hand over 16 bits
+        pixels = np.asarray(image).astype(np.uint16)
     elif image.mode in ('I', 'F'):
         raise PictureError(
             f'`{path}` holds 32-bit values, whose range nobody knows; save it with 8 or 16 bits a '
             'channel.'
         )
-    else:
-        array = np.asarray(image.convert('RGB'))
-    return _turn(to_rgb(array, f'`{path}`'), orientation)
+    if note is not None and 'icc_profile' in image.info:
+        try:
+            pixels = _to_srgb(pixels, image.info['icc_profile'] or b'')  # b'': lost on the way
+        except ProfileError as error:
+            note(
+                f'The colour profile of `{path}` cannot be used ({error}); its numbers are taken '
+                'for sRGB.'
+            )
+    if isinstance(pixels, Image.Image):
+        pixels = np.asarray(pixels.convert('RGB'))
+    return _turn(to_rgb(pixels, f'`{path}`'), orientation)
+
+
+def _to_srgb(pixels: np.ndarray | Image.Image, profile: bytes) -> np.ndarray | Image.Image:
+    if isinstance(pixels, Image.Image):
+        return image_to_srgb(pixels, profile)
+    return deep_to_srgb(pixels, profile)
+
+
+def _is_heif(data: bytes) -> bool:
+    """Whether bytes begin as HEIC files do, and not as AVIF files, which Pillow reads by itself."""
+    if data[4:8] != b'ftyp':
+        return False
+    length = min(int.from_bytes(data[:4], 'big'), 256)
+    brands = {data[8:12], *(data[start : start + 4] for start in range(16, length, 4))}
+    return bool(brands & _HEIF_BRANDS) and not brands & {b'avif', b'avis'}
+
+
+def _register_heif(path: Path) -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise PictureError(
+            f'`{path}` is a HEIC picture; `pip install pillow-heif` to have it read, or save it as '
+            '.jpg first.'
+        ) from error
+    register_heif_opener()
 
 
 def _is_deep_colour(image: Image.Image) -> bool:

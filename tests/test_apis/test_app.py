@@ -271,5 +271,6 @@ def test_llv_alone_does_not_import_the_page_which_without_gradio_names_the_extra
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     assert done.stderr.strip().endswith(
-        "error: The page needs `gradio`; install the extra: `pip install 'llv[app]'`."
+        'error: The page needs `gradio`, of the extra `app`: `make env` has it; elsewhere run '
+        "`pip install -e '.[app]'` in the folder of llv."
     )

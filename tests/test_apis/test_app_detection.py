@@ -1,6 +1,7 @@
 """Detectors behind the web page."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,39 @@ def test_the_page_shows_them_under_its_tab(place, detector, tmp_path):
     np.testing.assert_array_equal(picture, lit.after)
     assert before['label'].startswith('before: ') and after['label'].startswith('after: ')
     assert before['value'].shape == after['value'].shape == picture.shape
+
+
+def test_a_browser_shows_both_panels(place, detector, tmp_path, monkeypatch):
+    pytest.importorskip('gradio', reason='gradio is not installed')
+    pytest.importorskip('playwright', reason='playwright is not installed')
+    from llv.apis.app.page import Page, listen
+    from llv.apis.app.screenshot import find_browser, open_browser, open_page, served
+
+    if find_browser() is None:
+        pytest.skip('there is no Chromium or Chrome')
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path / 'uploads'))
+    bench = Workbench(tmp_path / 'results', detectors=[detector])
+    server = Page(bench, offered(['fixed_gain']), [place / 'dark.png']).server()
+    with (
+        open_browser() as browser,
+        listen('127.0.0.1', 0) as listener,
+        served(server, listener) as address,
+    ):
+        shown = open_page(browser, address)
+        shown.locator('.gallery-item').first.click()
+        shown.locator('#picture img').wait_for()
+        score = shown.locator('#score input[type=number]')
+        score.fill('0.2')
+        score.blur()
+        shown.locator('#press').click()
+        shown.locator('#status span').first.wait_for()
+        shown.get_by_role('tab', name='Detections').click()
+        for title in ('before', 'after'):
+            panel = shown.locator(f'#detections-{title}')
+            image = panel.locator('img')
+            image.wait_for()
+            assert re.search(rf'{title}: [1-9]\d* found', panel.inner_text())
+            shown.wait_for_function('i => i.naturalWidth === 128', arg=image.element_handle())
 
 
 def test_what_belongs_to_another_network_or_has_no_place_is_refused(place, tmp_path):

@@ -456,7 +456,7 @@ def test_enhancers_are_read_with_weights_and_options(tmp_path):
     from llv.apis import init_enhancer
 
     torch.save(init_enhancer('gamma', gamma=0.7).state_dict(), tmp_path / 'g.pth')
-    texts = ['mean_match', 'fixed_gain@gain=4', f'gamma={tmp_path}/g.pth', 'psenet-night-scenes']
+    texts = ['mean_match', 'fixed_gain@gain=4', f'gamma:{tmp_path}/g.pth', 'psenet-night-scenes']
     none, plain, gain, weighted, published = read_choices(texts)
     assert none.name == 'none'
     assert (plain.name, plain.weights, plain.options) == ('mean_match', None, {})
@@ -470,12 +470,12 @@ def test_enhancers_are_read_with_weights_and_options(tmp_path):
     [
         (['psenett'], 'did you mean'),
         (['ruas'], '`ruas` would be random'),
-        (['ruas='], '`ruas=` is not NAME'),
+        (['ruas:'], '`ruas:` is not NAME'),
         (['fixed_gain'], 'gain of 1'),
         (['gamma', 'gamma'], 'twice'),
         (['none'], 'always measured'),
         (['gamma@power=2'], 'takes no `power`'),
-        (['ruas=gone.pt'], 'gone.pt'),
+        (['ruas:gone.pt'], 'gone.pt'),
     ],
 )
 def test_enhancers_that_cannot_be_measured_are_named_in_a_sentence(texts, message):

@@ -64,6 +64,7 @@ def test_every_arm_is_on_the_page_and_the_page_can_be_filled(cells):
 def test_arms_start_from_what_the_page_says(cells):
     day = dict(load_from='day')
     trico = day | {f'{LIGHTS}.weights': 'trico'}
+    without_srl = day | {f'{LIGHTS}.weights': 'trico_without-srl'}
     assert {arm: starts(cfg) for arm, cfg in cells.items()} == {
         'half size': day,
         'half size, anchors halved': dict(load_from='day_small'),
@@ -73,6 +74,8 @@ def test_arms_start_from_what_the_page_says(cells):
         | {f'{LIGHTS}.stages.0.weights': 'psenet', f'{LIGHTS}.stages.1.weights': 'enlarging'},
         'frozen TriCo ×2': trico,
         'end-to-end TriCo ×2': trico,
+        'frozen TriCo ×2, without srl': without_srl,
+        'end-to-end TriCo ×2, without srl': without_srl,
         'night, full size': day,
         'day, full size': day,
     }
@@ -173,7 +176,7 @@ def run(*arguments):
 
 def test_cells_of_the_cascade_and_of_trico_run(root, tmp_path):
     text = (STUDY / 'matrix.yml').read_text(encoding='utf-8')
-    matrix = yaml.safe_load(re.sub(r'(\w+\.py)', rf'{STUDY}/\1', text))
+    matrix = yaml.safe_load(re.sub(r'([\w-]+\.py)', rf'{STUDY}/\1', text))
     arms = {arm['name']: arm for arm in matrix['arms']}
     short = {
         'train_cfg.max_iters': 2,

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,15 +20,24 @@ from llv.benchmark.tri_level.best_gain import (
     gain_in_srgb,
     measure_best_gains,
 )
-from llv.benchmark.tri_level.cells import Hosts, compose, compose_cascade
+from llv.benchmark.tri_level.cells import Hosts, compose, compose_cascade, plan_cell, run_cell
 from llv.benchmark.tri_level.passes import forward_passes, stretch
 from llv.benchmark.tri_level.pictures import mean_log, modulated, write_figure
 from llv.benchmark.tri_level.pulls import held_pictures, pulls
 from llv.benchmark.tri_level.report import parts, summary
 from llv.benchmark.tri_level.scores import Scores, against_others, metric, of_loss
-from llv.benchmark.tri_level.start import first_weights, network, share
+from llv.benchmark.tri_level.start import (
+    Start,
+    digest,
+    digest_of_start,
+    first_weights,
+    network,
+    share,
+)
 from llv.benchmark.tri_level.study_file import Point, read_study
 from llv.datasets.night_scenes import CoupledNightScenes, write_coupled_night_scenes
+from llv.engine.loops import PhasedGradientResponseLoop
+from llv.engine.settings import RunOptions
 from llv.models.enhancers import BaseEnhancer, Enhancement
 from llv.models.enhancers.trico import TriCo
 from llv.models.losses import TriCoLoss
@@ -70,12 +80,12 @@ def made_up(study):
     return records
 
 
-def test_the_file_of_the_study_names_two_hundred_trainings(study):
+def test_the_file_of_the_study_names_all_trainings(study):
     points = study.points()
-    assert len(points) == len(set(points)) == 5 * (3 * 13 + 1)
+    assert len(points) == len(set(points)) == 5 * (3 * 14 + 1)
     # whole repeats first, and within them what has no decoy
     assert [p.seed for p in points] == sorted(p.seed for p in points)
-    assert {p.decoy for p in points[:14]} == {'none'} and points[13].arm in study.cascades
+    assert {p.decoy for p in points[:15]} == {'none'} and points[14].arm in study.cascades
     assert study.plain == 'none' and study.decoys['4'] == dict(magnitude=4.0)
 
 
@@ -114,6 +124,7 @@ def test_a_part_of_the_study_keeps_the_baseline_and_no_decoy(study):
         (dict(arms={'equal weights': {'option': {}}}), 'unknown key `option`'),
         (dict(convergence=[['equal weights']]), 'must hold pairs of an arm and a decoy'),
         (dict(convergence=[['equal weights', '9']]), 'is not in the study'),
+        (dict(pairs=[['equal weights', '9']]), '`pairs` of .* is not in the study'),
         (dict(cascades={'equal weights': 'cascade.py'}), 'is an arm and a cascade'),
     ],
 )
@@ -229,6 +240,63 @@ def test_networks_start_alike_wherever_they_have_the_same_layers(study):
         assert all(torch.equal(after[k], before[k]) for k in after if k not in same)
 
 
+def start_of(enhancer, weights, folder):
+    """What is recorded of the start of a training."""
+    hook = Start(folder, weights)
+    runner = SimpleNamespace(iter=0, model=SimpleNamespace(enhancer=enhancer))
+    hook.before_train(runner)
+    sample = SimpleNamespace(reference=SimpleNamespace(data=torch.ones(3, 4, 4)))
+    hook.before_train_iter(runner, 0, dict(inputs=[torch.zeros(3, 2, 2)], data_samples=[sample]))
+    return json.loads((folder / 'start.json').read_text())
+
+
+def test_all_arms_of_a_seed_are_told_to_start_alike(study, tmp_path):
+    hosts = Hosts(study)
+    weights = first_weights(hosts({}), 5)
+    told = set()
+    for arm in study.arms:
+        torch.manual_seed(len(told))
+        enhancer = MODELS.build(compose(study, Point(arm, '4', 5), hosts).model.enhancer)
+        told.add(json.dumps(start_of(enhancer, weights, tmp_path)))
+    (start,) = told
+    # which is what records hold that were written of the given weights alone
+    assert json.loads(start)['weights'] == digest(weights)
+
+
+def test_a_network_that_does_not_hold_the_weights_is_no_twin(study, tmp_path, monkeypatch):
+    hosts = Hosts(study)
+    weights = first_weights(hosts({}), 0)
+    lacking, own = (
+        MODELS.build(compose(study, Point(arm, 'none', 0), hosts).model.enhancer)
+        for arm in ('without IHEM', 'equal weights, without LII')
+    )
+    for enhancer in (lacking, own):
+        share(enhancer, weights)
+        assert digest_of_start(enhancer, weights) == digest(weights)
+        with torch.no_grad():
+            enhancer.refiner.up[0].bias[3] += 1e-6
+        assert digest_of_start(enhancer, weights) != digest(weights)
+        share(enhancer, weights)
+    with torch.no_grad():  # a layer of another size is no layer of the others
+        own.refiner.refinement.feed_forward.project.weight.zero_()
+    assert digest_of_start(own, weights) == digest(weights)
+
+    records = made_up(study)
+    places = {(r['cell']['arm'], r['cell']['decoy']): r for r in records if not r['cell']['seed']}
+    first, second = places['equal weights', 'none'], places['without IHEM', 'none']
+    for record in records:
+        if record['cell']['seed'] == 0 and 'start' in record:
+            record['start'] = start_of(lacking, weights, tmp_path)
+    assert Scores(study, records).difference('without IHEM', 'equal weights', metric('psnr'))
+    monkeypatch.setattr('llv.benchmark.tri_level.start.share', lambda *_: 0)
+    with torch.no_grad():
+        lacking.refiner.up[0].bias[3] += 1e-6
+    second['start'] = start_of(lacking, weights, tmp_path)
+    assert first['start']['batch'] == second['start']['batch']
+    with pytest.raises(ValueError, match='of seed 0 did not start from the same weights'):
+        Scores(study, records)
+
+
 def test_without_a_regulator_the_network_has_the_same_size(study):
     sizes = []
     for arm in ('PGR printed', 'equal weights, without LII'):
@@ -273,9 +341,43 @@ def test_a_decoy_pulls_as_many_times_as_its_magnitude_says():
 def scenes(tmp_path_factory):
     root = tmp_path_factory.mktemp('scenes')
     write_coupled_night_scenes(
-        root, dict(train=2, val=1, test=1), (16, 16), workers=1, progress=False
+        root, dict(train=3, val=1, test=1), (16, 16), workers=1, progress=False
     )
     return root
+
+
+def test_a_training_that_was_interrupted_tells_no_time(study, scenes, tmp_path, monkeypatch):
+    crops = ('train_dataloader.', 'train_cfg.upper_dataloader.')
+    options = {f'model.enhancer.{k}': v for k, v in TINY.items()}
+    options |= {f'{loader}dataset.pipeline.2.size': 16 for loader in crops}
+    options |= {f'{loader}batch_size': 2 for loader in crops}
+    options |= {'train_cfg.max_iters': 3, 'train_cfg.val_interval': 3, 'train_cfg.s1_iters': 1}
+    options |= {'param_scheduler.0.begin': 1, 'param_scheduler.0.end': 3}
+    options |= {'param_scheduler.0.periods': [1, 1], 'default_hooks.checkpoint.interval': 1}
+    tiny = replace(study, data=str(scenes), options=options)
+    cells = [
+        plan_cell(tiny, Point('PGR printed', 'none', k), tmp_path, RunOptions()) for k in (0, 1)
+    ]
+    run_iter = PhasedGradientResponseLoop.run_iter
+
+    def interrupted(self):
+        if self.iter == 2:
+            raise KeyboardInterrupt
+        run_iter(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PhasedGradientResponseLoop, 'run_iter', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_cell(cells[0], RunOptions())
+    assert cells[0].record() is None
+    resumed, whole = (run_cell(cell, RunOptions()) for cell in cells)
+    assert resumed['cpu_seconds'] is None and whole['cpu_seconds'] > 0
+    assert resumed['iterations'] == whole['iterations'] == 3
+    # without it in the mean
+    text = parts(Scores(tiny, [resumed, whole | dict(cpu_seconds=7.0)]))['tri-level-costs']
+    assert rows(text)['PGR printed'][-1] == '7'
+    text = parts(Scores(tiny, [resumed]))['tri-level-costs']
+    assert rows(text)['PGR printed'][-1] == '–'
 
 
 @pytest.fixture
@@ -343,6 +445,10 @@ def test_the_report_tells_gains_and_whether_the_decoy_was_turned_down(study):
     lacking = rows(text['tri-level-lacking'])
     assert set(lacking) == {n for n in study.arms if n.startswith('without')}
     assert lacking['without S1'][0] == '+0.00 ± 0.00'
+    pairs = rows(text['tri-level-pairs'])
+    assert list(pairs) == [f'{first} − {second}' for first, second in study.pairs]
+    assert pairs['PGR printed − equal weights, passes of PGR'][0] == '**+0.54 ± 0.04**'
+    assert pairs['equal weights, without srl − PSENet ⇒ ×2'][0] == '**-0.54 ± 0.04**'
     # brightest first, by number and not by name
     assert '| -2.5 EV' in text['tri-level-exposures'].splitlines()[0]
     assert text['tri-level-exposures'].splitlines()[0].rstrip(' |').endswith('-3.0 EV')
@@ -361,7 +467,7 @@ def test_the_report_tells_gains_and_whether_the_decoy_was_turned_down(study):
     assert '**Decoy none**' not in hyper and '**Decoy 4**' in hyper and 'equal weights' not in hyper
     assert rows(text['tri-level-costs'])['PGR printed'] == ['3', '9', '1,000', '2']
     found = json.loads(json.dumps(summary(scores, records, gains), allow_nan=False))
-    assert len(found['records']) == 200 and found['best_gains']
+    assert len(found['records']) == len(study.points()) and found['best_gains']
     told = [d for d in found['differences'] if d['arm'] == 'PGR printed' and d['metric'] == 'psnr']
     assert [d['decoy'] for d in told] == ['none', '0.5', '4'] and told[2]['mean'] == pytest.approx(
         2.54

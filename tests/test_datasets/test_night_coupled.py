@@ -24,6 +24,7 @@ from llv.datasets.night_scenes import (
 )
 from llv.datasets.night_scenes.strokes import draw_strokes
 from llv.registry import DATASETS, METRICS
+from llv.utils.errors import friendly_errors
 
 ROOT = Path(__file__).resolve().parents[2]
 STOPS = (-2.5, -3.0, -3.5, -4.0, -4.5)
@@ -410,7 +411,8 @@ def run(monkeypatch, capsys):
         spec.loader.exec_module(tool)
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
         try:
-            status = tool.main()
+            with friendly_errors():
+                status = tool.main() or 0
         except SystemExit as error:
             status = error.code
         return status, *capsys.readouterr()
@@ -420,12 +422,12 @@ def run(monkeypatch, capsys):
 
 def test_command_line(written, tmp_path, run):
     splits = ['--splits', *(f'{name}={count}' for name, count in SPLITS.items())]
-    options = ['--coupled', *splits, '--size', 10, 12, '--workers', 1]
+    options = ['--coupled', *splits, '--size', '10x12', '--workers', 1]
     status, out, _ = run(tmp_path / 'out', *options, '--seed', 5)
     assert (status, out) == (0, f'{tmp_path}/out: written\n')
     assert folder_bytes(tmp_path / 'out') == folder_bytes(written)
     status, _, err = run(tmp_path / 'out', *options, '--seed', 6)
-    assert status == 1 and err.count('\n') == 1 and 'seed=5, not 6' in err
+    assert status == 2 and err.count('\n') == 1 and 'seed=5, not 6' in err
     for extra in (['--faces'], ['--mode', 'uniform'], ['--exposures', 'sice']):
         status, _, err = run(tmp_path / 'new', *options, *extra)
         assert status == 2 and '`--coupled` takes neither' in err

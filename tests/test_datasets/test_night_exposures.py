@@ -25,6 +25,7 @@ from llv.datasets.night_scenes import (
 from llv.datasets.night_scenes.exposures import scene_name
 from llv.datasets.splits.enhancement import sice_numbers
 from llv.registry import DATASETS, METRICS
+from llv.utils.errors import friendly_errors
 
 ROOT = Path(__file__).resolve().parents[2]
 MSEC_STOPS = {'N1.5': -1.5, 'N1': -1, '0': 0, 'P1': 1, 'P1.5': 1.5}
@@ -290,7 +291,8 @@ def run(monkeypatch, capsys):
         spec.loader.exec_module(tool)
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
         try:
-            status = tool.main()
+            with friendly_errors():
+                status = tool.main() or 0
         except SystemExit as error:
             status = error.code
         return status, *capsys.readouterr()
@@ -301,12 +303,12 @@ def run(monkeypatch, capsys):
 def test_command_line(written, tmp_path, run):
     layout, root = written
     splits = ['--splits', *(f'{name}={count}' for name, count in SPLITS.items())]
-    options = ['--exposures', layout, *splits, '--size', 40, 48, '--workers', 1]
+    options = ['--exposures', layout, *splits, '--size', '40x48', '--workers', 1]
     status, out, _ = run('make_night_scenes', tmp_path / 'out', *options, '--seed', 5)
     assert (status, out) == (0, f'{tmp_path}/out: written\n')
     assert folder_bytes(tmp_path / 'out') == folder_bytes(root)
     status, _, err = run('make_night_scenes', tmp_path / 'out', *options, '--seed', 6)
-    assert status == 1 and err.count('\n') == 1 and 'seed=5, not 6' in err
+    assert status == 2 and err.count('\n') == 1 and 'seed=5, not 6' in err
     for extra in (['--faces'], ['--mode', 'uniform']):
         status, _, err = run('make_night_scenes', tmp_path / 'new', *options, *extra)
         assert status == 2 and '`--exposures` takes neither' in err
@@ -315,7 +317,7 @@ def test_command_line(written, tmp_path, run):
 def test_the_checker_misses_nothing_but_the_published_numbers(written, run):
     layout, root = written
     titles = dict(sice=['trainval', 'test'], msec=['train', 'val', 'test, expert C'])[layout]
-    options = [layout, root, '--sizes', '--decode', '--subsets', *titles]
+    options = [layout, root, '--check-sizes', '--decode', '--subsets', *titles]
     status, out, _ = run('check_dataset', *options)
     pairs = [6 * 2, 3 * 2] if layout == 'sice' else [4 * 5, 2 * 5, 3 * 5]
     for title, count in zip(titles, pairs, strict=True):

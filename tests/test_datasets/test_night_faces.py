@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llv.datasets.night_scenes import NightFaces, NightScenes, write_night_faces, write_night_scenes
 from llv.datasets.night_scenes.faces import _Crowd
 from llv.datasets.night_scenes.people import Person, draw_person
+from llv.utils.errors import friendly_errors
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -319,17 +320,19 @@ def test_command_line(written, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(
             sys, 'argv', [path.name, str(tmp_path / folder), *args, '--workers', '1']
         )
-        return tool.main()
+        with friendly_errors():
+            tool.main()
 
     options = ['--faces', '--splits', 'train=12', 'val=3', '--seed', '5']
-    assert run('out', *options, '--size', '64', '80', '--format', *ALL) == 0
+    run('out', *options, '--size', '64x80', '--format', *ALL)
     assert capsys.readouterr().out.endswith('written\n')
     assert folder_bytes(tmp_path / 'out') == folder_bytes(written)
-    assert run('square', '--faces', '--splits', 'val=1', '--size', '96') == 0
+    run('square', '--faces', '--splits', 'val=1', '--size', '96')
     assert cv2.imread(str(tmp_path / 'square/val/image/1.png')).shape == (96, 96, 3)
-    assert run('x', '--size', '1', '2', '3') == 1
-    assert '`--size` takes the side of a square' in capsys.readouterr().err
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match='2'):
+        run('x', '--size', '1x2x3')
+    assert 'or one side of a square' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match='2'):
         run('x', '--format', 'coco')
     assert 'add `--faces`' in capsys.readouterr().err
 

@@ -380,12 +380,12 @@ def test_command_line(written, tmp_path):
             env={'PYTHONPATH': str(ROOT)},
         )
 
-    options = ['--splits', 'train=6', 'val=3', '--size', '48', '64', '--workers', '1']
+    options = ['--splits', 'train=6', 'val=3', '--size', '48x64', '--workers', '1']
     done = run('out', *options, '--seed', '5')
     assert done.returncode == 0 and done.stdout.endswith('written\n')
     assert folder_bytes(tmp_path / 'out') == folder_bytes(written)
     refused = run('out', *options, '--seed', '6')
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert refused.stderr.count('\n') == 1 and 'seed=5, not 6' in refused.stderr
     assert run('out', '--splits', 'train').returncode == 2
 

@@ -126,9 +126,9 @@ def test_fsim_compares_brightness_and_fsimc_colours_too(reference_dir):
 @pytest.mark.parametrize(
     ('package', 'metric', 'remedy'),
     [
-        ('torchmetrics.image', lambda x: lpips(x, x), r'pip install "llv\[metrics\]"'),
-        ('piq', lambda x: fsim(x, x), r'pip install "llv\[metrics\]"'),
-        ('piq', brisque, r'pip install "llv\[metrics\]"'),
+        ('torchmetrics.image', lambda x: lpips(x, x), r"pip install -e '\.\[metrics\]'"),
+        ('piq', lambda x: fsim(x, x), r"pip install -e '\.\[metrics\]'"),
+        ('piq', brisque, r"pip install -e '\.\[metrics\]'"),
         (
             'image_similarity_measures.quality_metrics',
             lambda x: fsim_ism(x, x),

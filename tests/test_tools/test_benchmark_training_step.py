@@ -32,7 +32,7 @@ def test_a_run_gives_tables_and_figures(tool, tmp_path, capsys):
     few = ['--detectors', 'ssd-small', '--size', '64', '--batch-size', '2', '--rounds', '2']
     tool.main(
         [*few, '--enhancers', 'ruas', '--loading', '--workers', '1']
-        + ['--file-size', '60', '80', '--json', str(file)]
+        + ['--file-size', '60x80', '--json', str(file)]
     )
     figures = json.loads(file.read_text())
     (step,), (loading,) = figures['steps'], figures['loading']

@@ -47,7 +47,7 @@ def pairs(root):
 
 def test_a_complete_set_is_told_complete(tmp_path, run):
     status, out, _ = run(
-        'check_dataset', 'night_scenes_pairs', pairs(tmp_path), '--sizes', '--decode'
+        'check_dataset', 'night_scenes_pairs', pairs(tmp_path), '--check-sizes', '--decode'
     )
     assert (status, out.splitlines()) == (0, ['train: 2 pairs', 'val: 2 pairs', 'complete'])
 
@@ -72,7 +72,7 @@ def test_everything_missing_is_named(tmp_path, run):
 def test_references_of_rellisur_are_as_many_times_larger_as_their_folder_says(tmp_path, run):
     stops = ('-2.5', '-5.0')
     trees.rellisur(tmp_path, Train={'1': stops}, Val={'2': stops}, Test={'3': stops, '4': stops})
-    status, out, _ = run('check_dataset', 'rellisur', tmp_path, '--sizes', '--decode')
+    status, out, _ = run('check_dataset', 'rellisur', tmp_path, '--check-sizes', '--decode')
     titles = [f'{subset}, X{scale}' for subset in ('train', 'val', 'test') for scale in (1, 2, 4)]
     lines = out.splitlines()
     assert [line for line in lines if line[0] != ' '][:9] == [
@@ -81,7 +81,7 @@ def test_references_of_rellisur_are_as_many_times_larger_as_their_folder_says(tm
     assert all('instead of' in line for line in lines if line[0] == ' ') and status == 1
     trees.picture(tmp_path / 'Test/NLHR/X2/3.png', (12, 17))
     (tmp_path / 'Test/NLHR/X4/4.png').unlink()
-    out = run('check_dataset', 'rellisur', tmp_path, '--sizes', '--subsets', *titles[6:])[1]
+    out = run('check_dataset', 'rellisur', tmp_path, '--check-sizes', '--subsets', *titles[6:])[1]
     odd = [line for line in out.splitlines() if 'sizes differ' in line]
     assert len(odd) == 2 and all('not by 2' in line and '17x12' in line for line in odd)
     assert [line[-5:] for line in out.splitlines() if 'no reference' in line] == ['4-2.5', '4-5.0']
@@ -94,9 +94,11 @@ def test_sizes_and_damage_are_found_when_asked_for(tmp_path, run):
     path.write_bytes(path.read_bytes()[:60])
     (tmp_path / 'val' / 'night' / '1.png').write_bytes(b'no picture')
     assert run('check_dataset', 'night_scenes_pairs', tmp_path)[0] == 0
-    status, out, _ = run('check_dataset', 'night_scenes_pairs', tmp_path, '--sizes')
+    status, out, _ = run('check_dataset', 'night_scenes_pairs', tmp_path, '--check-sizes')
     assert status == 1 and '2 problems found' in out and 'val/night/1.png` is no picture' in out
-    status, out, _ = run('check_dataset', 'night_scenes_pairs', tmp_path, '--sizes', '--decode')
+    status, out, _ = run(
+        'check_dataset', 'night_scenes_pairs', tmp_path, '--check-sizes', '--decode'
+    )
     assert status == 1 and '3 problems found' in out
     assert 'train/night/1.png is 9x6' in out and 'train/day/1.png 10x6' in out
     assert 'val/night/2.PNG` is' in out
@@ -108,7 +110,7 @@ def test_partners_turned_by_exif_are_of_one_size_when_shown(tmp_path, run):
     exif[0x0112] = 6
     path = tmp_path / 'train' / 'day' / '1.png'
     Image.fromarray(np.zeros((9, 6, 3), np.uint8)).save(path, exif=exif)
-    assert run('check_dataset', 'night_scenes_pairs', tmp_path, '--sizes')[0] == 0
+    assert run('check_dataset', 'night_scenes_pairs', tmp_path, '--check-sizes')[0] == 0
 
 
 def test_absent_subsets_are_told_and_the_others_checked(tmp_path, run):

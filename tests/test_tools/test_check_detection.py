@@ -158,7 +158,7 @@ def test_of_ones_own_data_the_parts_that_are_there_are_checked(tmp_path, check):
 @pytest.mark.parametrize(
     'arguments, words',
     [
-        (['darkface', '--sizes'], '`--sizes` compares partners'),
+        (['darkface', '--check-sizes'], '`--check-sizes` compares partners'),
         (['lol_v1', '--own'], 'not for `lol_v1`'),
     ],
 )

@@ -75,7 +75,7 @@ COMPLETE = {
 @pytest.mark.parametrize('name', COMPLETE)
 def test_a_sound_set_in_the_layout_of_its_authors_is_told_complete(tmp_path, check, name):
     root = getattr(sets, name)(tmp_path / name)
-    assert check(name, root, '--own', '--decode', '--sizes')[:2] == (
+    assert check(name, root, '--own', '--decode', '--check-sizes')[:2] == (
         0,
         [*COMPLETE[name], 'complete'],
     )

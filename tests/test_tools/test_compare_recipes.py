@@ -118,7 +118,7 @@ def test_wrong_arguments_are_told_before_training(tmp_path, compare, call_tool):
     for arguments, words in (
         (['--tables', 'u'], 'has no table `u`; it has t'),
         (['--write', page], f'The page `{page}` is not there'),
-        (['--pictures', '0'], 'must be a whole number from 1'),
+        (['--max-pictures', '0'], 'must be a whole number from 1'),
         (['--protocol', 'x'], "invalid choice: 'x'"),
         (['--cfg-options', 'x'], '`--cfg-options x` has no `=`'),
         (['--data', tmp_path], 'holds no picture; write them with tools/make_night_scenes.py'),

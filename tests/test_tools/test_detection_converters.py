@@ -190,7 +190,7 @@ def test_mistakes_are_told_in_one_sentence(run, tmp_path, arguments, words):
 def test_a_folder_in_place_of_the_json_is_told(run, tmp_path):
     root, before = faces.write_fddb(tmp_path / 'f'), set(tmp_path.iterdir())
     status, _, error = run('detection_to_coco', 'fddb', root, tmp_path)
-    assert status == 2 and f'`{tmp_path}` is a folder: name the JSON file' in error
+    assert status == 2 and f'`{tmp_path}` is a folder: name the file in it' in error
     assert set(tmp_path.iterdir()) - before <= {tmp_path / 'cache'}
 
 

@@ -271,7 +271,7 @@ def test_scorers_of_the_user_have_columns(run, tmp_path, monkeypatch):
         (('--enhancers', 'mean_match@weights=x'), '`weights` in `mean_match@weights=x` is no'),
         (('--enhancers', 'mean_match@goal=1'), '`goal`'),
         (('--enhancers', 'psenet@width=wide'), '`width` of `PSENet` must be float'),
-        (('--enhancers', 'identity', '--out', '.'), '`--out .` is a folder: name the file'),
+        (('--enhancers', 'identity', '--out', '.'), '--out: `.` is a folder: name the file'),
         (('--enhancers', 'identity', '--scorer', 'iqa'), '`iqa` is not NAME=MODULE:FUNCTION'),
         (('--enhancers', 'identity', '--scorer', 'iqa=no.such:f'), '`iqa` cannot be imported'),
         (('--enhancers', 'identity', '--scorer', 'iqa=numpy:shape'), 'returned (9, 11, 3), which'),

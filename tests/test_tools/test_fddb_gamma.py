@@ -110,7 +110,7 @@ def gamma_tool(call_tool, detector, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
 
     def call(out, data, *arguments, max_fp=2):
-        given = ('--out', tmp_path / out, '--data', data, '--max-fp', max_fp, *arguments)
+        given = ('--work-dir', tmp_path / out, '--data', data, '--max-fp', max_fp, *arguments)
         status, error = call_tool(TOOL, *detector, *given)
         assert status == 0, error
         report = json.loads((tmp_path / out / 'fddb_gamma.json').read_text())
@@ -194,12 +194,12 @@ def test_views_may_be_merged(gamma_tool, tmp_path):
     ],
 )
 def test_mistakes_are_told_in_one_sentence(call_tool, detector, tmp_path, arguments, words):
-    status, error = call_tool(TOOL, *detector, '--out', tmp_path / 'out', *arguments)
+    status, error = call_tool(TOOL, *detector, '--work-dir', tmp_path / 'out', *arguments)
     assert status == 2 and words in error
 
 
 def test_a_missing_checkpoint_is_told_before_anything_runs(call_tool, detector, tmp_path):
-    given = ('--out', tmp_path / 'out', '--data', 'x')
+    given = ('--work-dir', tmp_path / 'out', '--data', 'x')
     status, error = call_tool(TOOL, detector[0], tmp_path / 'gone.pth', *given)
     assert status == 2 and 'gone.pth` is not there' in error
     assert not (tmp_path / 'out').exists()

@@ -57,7 +57,7 @@ FLAT = [
 def test_nested_folders_are_put_flat_as_links_or_copies(tmp_path, flatten, how):
     root = sets.acdc(tmp_path / 'ACDC')
     out = tmp_path / 'flat'
-    status, said, _ = flatten('acdc', root, out, '--files', how, *NIGHT)
+    status, said, _ = flatten('acdc', root, out, '--pictures', how, *NIGHT)
     assert (status, said) == (0, f'{out}: 5 pictures, 5 label maps\n')
     assert files(out) == sorted(name.format(labels='labels') for name in FLAT)
     for file in out.rglob('*.png'):
@@ -91,7 +91,7 @@ def test_flat_folders_are_read_by_the_reader_of_cityscapes(tmp_path, flatten):
 def test_a_second_run_changes_nothing_and_another_file_is_never_replaced(tmp_path, flatten, how):
     root = sets.acdc(tmp_path / 'ACDC')
     out = tmp_path / 'flat'
-    arguments = ['acdc', root, out, '--files', how, *NIGHT]
+    arguments = ['acdc', root, out, '--pictures', how, *NIGHT]
     flatten(*arguments)
     times = [path.lstat().st_mtime_ns for path in sorted(out.rglob('*'))]
     assert flatten(*arguments)[0] == 0

@@ -102,7 +102,7 @@ def test_a_detector(tool):
     expected = convolutions_by_hooks(model, torch.rand(1, 3, 64, 96))
     assert figures['model'] == (sum(p.numel() for p in model.parameters()), expected)
     assert figures['enhancer'] == (0, 0)  # its gains are no parameters
-    assert tool.picture_size(cfg) == (192, 192)
+    assert tool.tested_size(cfg) == (192, 192)
 
 
 def test_a_segmentor(tool):
@@ -131,20 +131,20 @@ def test_the_size_is_that_of_the_test_pipeline(tool):
     steps = [dict(type='LoadImageFromFile'), dict(type='mmdet.Resize', scale=(300, 200))]
     dataset = dict(type='RepeatDataset', dataset=dict(pipeline=steps))
     cfg = Config(dict(test_dataloader=dict(dataset=dataset)))
-    assert tool.picture_size(cfg) == (200, 300)
-    with pytest.raises(ValueError, match='give `--shape HEIGHT WIDTH`'):
-        tool.picture_size(two_convolutions())
+    assert tool.tested_size(cfg) == (200, 300)
+    with pytest.raises(ValueError, match='give `--size HxW`'):
+        tool.tested_size(two_convolutions())
 
 
 def test_the_tool_runs_and_tells_mistakes_in_a_sentence(call_tool, tmp_path):
     enhancer = ROOT / 'configs/_base_/enhancers/ruas.py'
-    assert call_tool(TOOL, enhancer, '--shape', 8, 8)[0] == 0
+    assert call_tool(TOOL, enhancer, '--size', '8x8')[0] == 0
     (tmp_path / 'empty.py').write_text('a = 1')
     for arguments, message in (
-        ([enhancer], '`--shape HEIGHT WIDTH`'),
+        ([enhancer], '`--size HxW`'),
         ([tmp_path / 'gone.py'], 'is not there'),
-        ([tmp_path / 'empty.py', '--shape', 8, 8], 'neither `model` nor `enhancer`'),
-        ([enhancer, '--shape', 0, 8], '`size` must be height and width'),
+        ([tmp_path / 'empty.py', '--size', '8x8'], 'neither `model` nor `enhancer`'),
+        ([enhancer, '--size', '0x8'], 'must be HEIGHTxWIDTH'),
     ):
         status, error = call_tool(TOOL, *arguments)
         assert status == 2 and message in error and 'Traceback' not in error, error

@@ -112,10 +112,10 @@ def test_train_ids_that_are_converted_by_mistake_are_told(tmp_path, convert):
 
 def test_endings_may_be_others(tmp_path, convert):
     write(tmp_path / 'a.png', [[7, 26]])
-    status, _, _ = convert(tmp_path, '--suffix', '.png', '--out-suffix', '_train.png')
+    status, _, _ = convert(tmp_path, '--in-suffix', '.png', '--out-suffix', '_train.png')
     assert status == 0 and read(tmp_path / 'a_train.png').tolist() == [[0, 13]]
     # a second run does not map what the first one wrote
-    _, out, _ = convert(tmp_path, '--suffix', '.png', '--out-suffix', '_train.png')
+    _, out, _ = convert(tmp_path, '--in-suffix', '.png', '--out-suffix', '_train.png')
     assert ': 0 written, 1 were there already, 0 refused' in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ['a.png', 'a_train.png']
 
@@ -126,10 +126,13 @@ def test_endings_may_be_others(tmp_path, convert):
         (['no'], 'The folder `no` is not there: check the path.'),
         (
             ['{root}'],
-            '`_labelIds.png`: name the folder of label maps, or their ending with `--suff',
+            '`_labelIds.png`: name the folder of label maps, or their ending with `--in-s',
         ),
-        (['{root}', '--workers', '0'], '`--workers` is at least 1'),
-        (['{root}', '--suffix', '_labelTrainIds.png'], '`--suffix` and `--out-suffix` are equal'),
+        (['{root}', '--workers', '0'], '--workers: must be a whole number from 1'),
+        (
+            ['{root}', '--in-suffix', '_labelTrainIds.png'],
+            '`--in-suffix` and `--out-suffix` are equal',
+        ),
         (['{root}', '--out-suffix', '_x.jpg'], '`--out-suffix` ends in `.png`, for'),
     ],
 )

@@ -32,10 +32,11 @@ def listing(monkeypatch, capsys):
     return call
 
 
-def test_json_holds_every_enhancer_with_its_size_and_weights(listing):
-    status, out, _ = listing('--json', '--size', '40x60')
-    assert status == 0 and ':func:' not in out
-    rows = {row['name']: row for row in json.loads(out)['enhancers']}
+def test_json_holds_every_enhancer_with_its_size_and_weights(listing, tmp_path):
+    file = tmp_path / 'new' / 'enhancers.json'
+    status, out, _ = listing('--json', file, '--size', '40x60')
+    assert status == 0 and '`PSENet`' in out and ':func:' not in out
+    rows = {row['name']: row for row in json.loads(file.read_text())['enhancers']}
     # tests may register enhancers of their own
     assert {name.removeprefix('llv.') for name in registered_enhancers()} == set(rows)
     ruas = rows['RUAS']
@@ -68,7 +69,7 @@ def test_the_tables_go_between_the_markers_of_a_page(listing, tmp_path):
 
 
 def test_a_wrong_size_is_told(listing):
-    status, _, err = listing('--size', '40')
+    status, _, err = listing('--size', '40x')
     assert status == 2 and 'must be HEIGHTxWIDTH' in err
 
 

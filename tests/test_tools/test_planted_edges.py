@@ -159,8 +159,8 @@ def test_successes_are_counted_by_class_and_by_operation(tool):
 def test_the_tool_writes_a_record_and_a_page(call_tool, tmp_path):
     page, out = tmp_path / 'page.md', tmp_path / 'new' / 'found.json'
     page.write_text(f'# Title\n\n{MARKS}')
-    options = ['--trainable', '--seeds', 2, '--edges', 'd2', 'r3', '--teachers', 'conv_3x3']
-    status, _ = call_tool(TOOL, *options, '--steps', 3, '--size', 8, '--out', out, '--write', page)
+    options = ['--trainable', '--seed-count', 2, '--edges', 'd2', 'r3', '--teachers', 'conv_3x3']
+    status, _ = call_tool(TOOL, *options, '--steps', 3, '--size', 8, '--json', out, '--write', page)
     assert status == 0
     report = json.loads(out.read_text())
     cells = [(row['mode'], row['edge']) for row in report['results']]
@@ -177,17 +177,17 @@ def test_the_tool_writes_a_record_and_a_page(call_tool, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'told'),
     [
-        (['--seeds', '0'], 'must be a whole number from 1'),
-        (['--alpha-lr', '0'], '`--alpha-lr` must be above 0'),
-        (['--weight-decay', '-1'], '`--weight-decay` must be at least 0'),
+        (['--seed-count', '0'], 'must be a whole number from 1'),
+        (['--alpha-lr', '0'], '--alpha-lr: must be a number above 0'),
+        (['--weight-decay', '-1'], '--weight-decay: must be a number from 0'),
         (['--edges', 'd5'], 'invalid choice'),
-        (['--out', 'found.txt'], 'must name a `.json` file'),
+        (['--json', '.'], '`.` is a folder'),
         (['--write', 'missing.md'], 'is not there'),
     ],
 )
 def test_wrong_settings_are_told_before_any_search(call_tool, monkeypatch, tmp_path, options, told):
     monkeypatch.chdir(tmp_path)
-    status, errors = call_tool(TOOL, '--out', 'found.json', *options)
+    status, errors = call_tool(TOOL, '--json', 'found.json', *options)
     assert status and told in errors and 'Traceback' not in errors
     assert not list(tmp_path.iterdir())
 

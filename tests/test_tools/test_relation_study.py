@@ -120,8 +120,8 @@ def test_a_study_is_trained_in_pairs_reported_and_kept(tmp_path, study_file, pag
 
 def test_mistakes_are_told_before_training(tmp_path, study_file, page, call_tool):
     for arguments, words in (
-        (['--workers', '0'], '`--workers` must be at least 1'),
-        (['--seeds', '-1'], '`--seeds` must be at least 0'),
+        (['--workers', '0'], '--workers: must be a whole number from 1'),
+        (['--seeds', '-1'], '--seeds: must be a whole number from 0'),
         (['--arms', 'x'], 'has no arm `x`'),
         (['--sweeps', 'x'], 'has no sweep `x`'),
         (['--write', tmp_path / 'gone.md'], 'gone.md` is not there'),

@@ -22,6 +22,11 @@ spec = importlib.util.spec_from_file_location('setup_env', SCRIPT)
 setup_env = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(setup_env)
 ONEDL, OPENMMLAB = setup_env.ONEDL, setup_env.OPENMMLAB
+# beside what comes with an installed llv
+OF_A_RELEASE = (
+    'llv docs requirements tests setup.py pyproject.toml mkdocs.yml Makefile MANIFEST.in '
+    'README.md CHANGELOG.md CONTRIBUTING.md CITATION.cff LICENSE .pre-commit-config.yaml'
+).split()
 STACKS = pytest.mark.parametrize('stack', [ONEDL, OPENMMLAB], ids=lambda stack: stack.name)
 
 
@@ -163,7 +168,7 @@ def extras() -> dict:
     return ast.literal_eval(next(k.value for k in call.keywords if k.arg == 'extras_require'))
 
 
-@pytest.mark.parametrize('extra', ['metrics', 'export', 'video', 'app', 'docs', 'tests'])
+@pytest.mark.parametrize('extra', ['metrics', 'export', 'video', 'heif', 'app', 'docs', 'tests'])
 def test_extras_are_what_the_set_up_installs(extra):
     pinned = (ROOT / 'requirements' / f'{extra}.txt').read_text().splitlines()
     assert requirement_names(extras()[extra]) <= requirement_names(pinned)
@@ -376,20 +381,43 @@ def test_one_opencv():
     assert len(opencv) == 1, opencv
 
 
-def test_wheel_holds_configs_tools_and_data(tmp_path):
+@pytest.fixture(scope='module')
+def release(tmp_path_factory):
+    """All that belongs to the repository, copied, and the same unpacked from its source distribution."""
     pytest.importorskip('setuptools', minversion='64')
-    source = tmp_path / 'source'
+    root = tmp_path_factory.mktemp('release')
+    source = root / 'source'
     ignore = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
-    for name in (*setup_env.MIM_FOLDERS, 'llv'):
+    for name in (*setup_env.MIM_FOLDERS, *OF_A_RELEASE):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=ignore)
         elif (ROOT / name).exists():
             shutil.copy(ROOT / name, source / name)
-    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE'):
-        shutil.copy(ROOT / name, source)
     weights = source / 'llv' / 'models' / 'enhancers' / 'weights' / 'x.pth'
     weights.parent.mkdir(exist_ok=True)
     weights.write_bytes(b'weights that come with the package')
+    held = [str(file.relative_to(source)) for file in source.rglob('*') if file.is_file()]
+    subprocess.run(
+        [sys.executable, 'setup.py', '-q', 'sdist', '-d', root],
+        cwd=source, check=True, capture_output=True,
+    )  # fmt: skip
+    (archive,) = root.glob('llv-*.tar.gz')
+    shutil.unpack_archive(archive, root / 'unpacked')
+    (unpacked,) = (root / 'unpacked').iterdir()
+    return held, unpacked
+
+
+def test_a_source_distribution_holds_all_of_the_repository(release):
+    held, unpacked = release
+    assert [name for name in held if not (unpacked / name).is_file()] == []
+    # so that links of its pages lead somewhere
+    links = re.findall(r'\]\(([\w./-]+)(?:#[\w-]+)?\)', (unpacked / 'README.md').read_text())
+    assert links and all((unpacked / link).exists() for link in links)
+
+
+def test_wheel_holds_configs_tools_and_data(release, tmp_path):
+    """Built from the source distribution, as from an index."""
+    _, source = release
     subprocess.run(
         [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation',
          '--no-index', '-w', tmp_path, source],
@@ -402,7 +430,7 @@ def test_wheel_holds_configs_tools_and_data(tmp_path):
             if file.is_file():
                 assert f'llv/.mim/{file.relative_to(source)}' in names
     for file in (source / 'llv').rglob('*'):
-        if file.suffix in ('.py', '.txt', '.json', '.csv', '.yml', '.pth'):
+        if file.suffix in ('.py', '.txt', '.json', '.csv', '.css', '.yml', '.pth'):
             assert str(file.relative_to(source)) in names
     assert not [name for name in names if name.startswith(('tests/', 'configs/'))]
     assert any(name.endswith('/LICENSE') for name in names)

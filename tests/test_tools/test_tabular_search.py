@@ -22,7 +22,7 @@ def almost_whole(file):
 def test_a_table_is_finished_and_its_entries_stay(tmp_path, call_tool):
     file = tmp_path / 'table_control.json'
     almost_whole(file)
-    arguments = ['table', 'control', '--seeds', 1, '--steps', 1, '--folder', tmp_path]
+    arguments = ['table', 'control', '--seed-count', 1, '--steps', 1, '--work-dir', tmp_path]
     assert call_tool(TOOL, *arguments)[0] == 0
     table = read_table(file)
     assert table.seeds() == [0] and table.loss(all_genotypes()[5]) == 6
@@ -30,8 +30,8 @@ def test_a_table_is_finished_and_its_entries_stay(tmp_path, call_tool):
     wanted = train_network('control', last, 0, steps=1)['task']
     assert table.loss(last) == pytest.approx(wanted, abs=1e-6)
 
-    status, error = call_tool(TOOL, *arguments[:-4], '--steps', 2, '--folder', tmp_path)
-    assert status == 2 and 'give another `--folder`' in error and 'Traceback' not in error
+    status, error = call_tool(TOOL, *arguments[:-4], '--steps', 2, '--work-dir', tmp_path)
+    assert status == 2 and 'give another `--work-dir`' in error and 'Traceback' not in error
 
 
 def test_searches_go_on_and_are_reported(tmp_path, call_tool, capsys):
@@ -44,7 +44,7 @@ def test_searches_go_on_and_are_reported(tmp_path, call_tool, capsys):
     study = Study('control', {**SEARCH, 'iters': 1})
     study.add('cooperative', 0, all_genotypes()[7])
     write_study(file, study)
-    arguments = ['--seeds', 1, '--steps', 1, '--folder', tmp_path]
+    arguments = ['--seed-count', 1, '--steps', 1, '--work-dir', tmp_path]
     methods = ['--methods', 'cooperative', 'beta=0', 'random']
     status, error = call_tool(TOOL, 'search', 'control', *arguments, *methods)
     assert status == 0, error
@@ -62,7 +62,7 @@ def test_searches_go_on_and_are_reported(tmp_path, call_tool, capsys):
 
     page = tmp_path / 'page.md'
     page.write_text('before\n<!-- begin results -->\n<!-- end results -->\nbehind\n')
-    assert call_tool(TOOL, 'report', '--write', page, '--folder', tmp_path)[0] == 0
+    assert call_tool(TOOL, 'report', '--write', page, '--work-dir', tmp_path)[0] == 0
     text = page.read_text()
     assert text.startswith('before') and text.endswith('behind\n')
     assert '### interaction' in text and '### control' in text and '| beta=0' in text
@@ -71,12 +71,12 @@ def test_searches_go_on_and_are_reported(tmp_path, call_tool, capsys):
 
 def test_user_errors_are_one_sentence(tmp_path, call_tool):
     cases = [
-        (['table', 'control', '--seeds', 0], '`--seeds` must be 1 or more'),
-        (['search', 'control', '--weight-decay', -1], '`--weight-decay` must be 0 or more'),
+        (['table', 'control', '--seed-count', 0], '--seed-count: must be a whole number from 1'),
+        (['search', 'control', '--weight-decay', -1], '--weight-decay: must be a number from 0'),
         (['search', 'control', '--methods', 'best'], '`--methods` must be of cooperative'),
         (['report'], 'table_interaction.json'),
         (['report', '--write', tmp_path / 'gone.md'], 'gone.md'),
     ]
     for arguments, message in cases:
-        status, error = call_tool(TOOL, *arguments, '--folder', tmp_path)
+        status, error = call_tool(TOOL, *arguments, '--work-dir', tmp_path)
         assert status == 2 and message in error and 'Traceback' not in error, (arguments, error)

@@ -37,9 +37,12 @@ def test_user_errors_are_one_sentence(tmp_path, call_tool, trained):
     file, checkpoint = trained
     evil = tmp_path / 'evil.pth'
     torch.save(dict(state_dict=Evil(tmp_path / 'trace')), evil)
+    other = tmp_path / 'other.pth'
+    torch.save(dict(state_dict=dict(scene=torch.zeros(3))), other)
     cases = [
         ([tmp_path / 'gone.pth'], 'gone.pth'),
         ([evil], 'refused'),
+        ([other], 'holds another model than the config'),
         ([checkpoint, '--tta'], '`tta_model`'),
         ([checkpoint, '--show-dir', tmp_path], '`visualizer`'),
         ([checkpoint, '--out', tmp_path / 'x.txt'], '.pkl'),

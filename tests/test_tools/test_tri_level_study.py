@@ -19,7 +19,7 @@ TOOL = 'analysis_tools/tri_level_study'
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs' / 'night_scenes' / 'tri_level'
 MARKS = (
-    'results', 'lacking', 'exposures', 'decoys', 'hyper', 'costs', 'convergence', 'features',
+    'results', 'lacking', 'pairs', 'exposures', 'decoys', 'hyper', 'costs', 'convergence', 'features',
 )  # fmt: skip
 PLAIN = {'train_cfg.use_s1': False, 'train_cfg.use_s2': False}
 
@@ -137,8 +137,8 @@ def test_a_study_is_trained_in_pairs_reported_and_kept(
 
 def test_mistakes_are_told_before_training(tmp_path, study_file, page, call_tool):
     for arguments, words in (
-        (['--workers', '0'], '`--workers` must be at least 1'),
-        (['--seeds', '-1'], '`--seeds` must be at least 0'),
+        (['--workers', '0'], '--workers: must be a whole number from 1'),
+        (['--seeds', '-1'], '--seeds: must be a whole number from 0'),
         (['--arms', 'x'], 'has no arm `x`'),
         (['--decoys', '5'], 'has no decoy `5`; it has none, 4'),
         (['--write', tmp_path / 'gone.md'], 'gone.md` is not there'),

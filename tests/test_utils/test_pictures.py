@@ -1,6 +1,7 @@
 """Reading and writing pictures, against arrays that Pillow, OpenCV or arithmetic made."""
 
 import os
+import sys
 
 import cv2
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, features
 
 from llv.utils.pictures import (
     PictureError,
+    read_photograph,
     read_picture,
     to_rgb,
     to_tensor,
@@ -139,6 +141,49 @@ def test_exif_orientation_of_a_deep_png(tmp_path):
         + encoded[end_of_header:]
     )
     np.testing.assert_array_equal(read_picture(tmp_path / 'x.png'), np.rot90(deep, -1))
+
+
+@pytest.fixture
+def heic(tmp_path):
+    """A telephone's picture, dark green above blue, lying on its side."""
+    heif = pytest.importorskip('pillow_heif', reason='pillow-heif is not installed')
+    heif.register_heif_opener()
+    picture = np.full((24, 36, 3), (10, 20, 90), np.uint8)
+    picture[:12] = (60, 120, 40)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right
+    Image.fromarray(picture).save(tmp_path / 'IMG_1.HEIC', quality=-1, exif=exif.tobytes())
+    return tmp_path / 'IMG_1.HEIC'
+
+
+def test_heic_is_read_upright(heic):
+    for picture in (read_picture(heic), read_photograph(heic)):
+        assert picture.shape == (36, 24, 3)
+        np.testing.assert_allclose(picture[18, [2, -3]], [(10, 20, 90), (60, 120, 40)], atol=2)
+
+
+@pytest.mark.parametrize('part', [0.3, 0.95])
+def test_truncated_heic_is_refused_in_one_line(heic, part):
+    heic.write_bytes(heic.read_bytes()[: int(heic.stat().st_size * part)])
+    with pytest.raises(PictureError, match=r'IMG_1\.HEIC.*damaged.*again\.$'):
+        read_picture(heic)
+
+
+@pytest.mark.parametrize('name', ['a.heic', 'a.jpg'])  # some programs rename them
+def test_heic_without_its_reader_names_what_to_install(tmp_path, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    brands = b'\0\0\0\x1cftypmif1\0\0\0\0mif1heic'
+    (tmp_path / name).write_bytes(brands.ljust(28, b'\0') + bytes(40))
+    with pytest.raises(PictureError, match='is a HEIC picture; `pip install pillow-heif`'):
+        read_picture(tmp_path / name)
+
+
+def test_avif_needs_nothing_of_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    if not features.check('avif'):
+        pytest.skip('this Pillow has no AVIF')
+    Image.fromarray(smooth()).save(tmp_path / 'a.avif', quality=95)
+    assert read_picture(tmp_path / 'a.avif').shape == smooth().shape
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'BMP', 'TIFF', 'WEBP', 'GIF', 'PPM'])

@@ -2,12 +2,13 @@
 
 Example:
     python tools/analysis_tools/benchmark_enhancers.py --enhancers psenet zero_dce --against-plain
-    python tools/analysis_tools/benchmark_enhancers.py --enhancers ruas:version=RUAS_A,weights=lol.pt --sizes 400x600
+    python tools/analysis_tools/benchmark_enhancers.py --enhancers ruas:lol.pt@version=RUAS_A --sizes 400x600
     python tools/analysis_tools/benchmark_enhancers.py --against-plain --write docs/benchmark.md --json benchmark.json
 
-All of one size and batch are timed in turn, round after round, in one process, and the median of each is shown, so that
-other work on the machine meets them alike. Weights are random (seed 0) unless given: no network here runs faster with
-others. Times are also shown as multiples of copying the pictures once, which hardly depends on the machine.
+An enhancer is written NAME[:WEIGHTS][@KEY=VALUE,...]. All of one size and batch are timed in turn, round after round,
+in one process, and the median of each is shown, so that other work on the machine meets them alike. Weights are random
+(seed 0) unless given: no network here runs faster with others. Times are also shown as multiples of copying the
+pictures once, which hardly depends on the machine.
 
 Memory is the peak of what a forward pass holds beyond its input: on a CPU the running sum of the allocations that
 PyTorch's profiler reports (scratch memory inside libraries is not in it), on a GPU what the allocator reports.
@@ -16,7 +17,6 @@ PyTorch's profiler reports (scratch memory inside libraries is not in it), on a 
 from __future__ import annotations
 
 import argparse
-import ast
 import importlib.util
 import inspect
 import itertools
@@ -42,6 +42,7 @@ from torch import Tensor  # noqa: E402
 from llv.apis import enhancer_config, init_enhancer, registered_enhancers  # noqa: E402
 from llv.models.enhancers.base import BaseEnhancer  # noqa: E402
 from llv.models.enhancers.map_based import MapBasedEnhancer  # noqa: E402
+from llv.utils.arguments import count, enhancer_entry, new_file, picture_size, positive  # noqa: E402
 from llv.utils.complexity import count_macs, count_parameters  # noqa: E402
 from llv.utils.errors import friendly_errors  # noqa: E402
 from llv.utils.markdown import around_markers, markdown_table, write_between_markers  # noqa: E402
@@ -60,19 +61,33 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--enhancers',
         nargs='+',
-        type=parse_enhancer,
-        metavar='NAME[:KEY=VALUE,...]',
-        help='names, Python files that define one, or config files, with options (default: all registered ones)',
+        type=enhancer_entry,
+        metavar='ENHANCER',
+        help='names, Python files that define one, or config files, with weights and options (default: all '
+        'registered ones)',
     )
     parser.add_argument(
-        '--sizes', nargs='+', type=parse_size, default=[(400, 600), (720, 1080)], metavar='HxW'
+        '--sizes',
+        nargs='+',
+        type=picture_size,
+        default=[(400, 600), (720, 1080)],
+        metavar='HxW',
+        help='height x width of the pictures (default: 400x600 720x1080)',
     )
-    parser.add_argument('--batch-sizes', nargs='+', type=parse_count, default=[1])
+    parser.add_argument(
+        '--batch-sizes',
+        nargs='+',
+        type=count,
+        default=[1],
+        metavar='N',
+        help='pictures at a time (default: 1)',
+    )
     parser.add_argument(
         '--estimate-scales',
         nargs='+',
-        type=float,
+        type=positive,
         default=[1.0, 0.5, 0.25],
+        metavar='SCALE',
         help='for enhancers that predict maps (default: 1 0.5 0.25)',
     )
     parser.add_argument(
@@ -81,10 +96,23 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--against-plain', action='store_true', help='also time the published sequence'
     )
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--threads', type=parse_count, default=1, help='of the CPU (default: 1)')
-    parser.add_argument('--repeats', type=parse_count, default=5)
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        metavar='DEVICE',
+        help='such as `cuda:0` (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--threads', type=count, default=1, metavar='N', help='of the CPU (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--rounds',
+        type=count,
+        default=5,
+        metavar='N',
+        help='times that each is timed (default: %(default)s)',
+    )
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
     parser.add_argument(
         '--write', metavar='PAGE', help='put the table between the markers `benchmark` of a page'
     )
@@ -93,8 +121,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
-    args = parse_args(arguments)
     with friendly_errors():
+        args = parse_args(arguments)
         if args.write:  # before hours of measuring
             around_markers(args.write, 'benchmark')
         MMLogger.get_current_instance().setLevel('ERROR')  # random weights are meant
@@ -114,37 +142,6 @@ def main(arguments: list[str] | None = None) -> None:
             write_between_markers(args.write, 'benchmark', text)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """``400x600`` as height and width."""
-    match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f'must be HEIGHTxWIDTH such as 400x600, but got {text!r}')
-    return int(match[1]), int(match[2])
-
-
-def parse_count(text: str) -> int:
-    """A whole number from 1."""
-    if not re.fullmatch(r'[1-9]\d*', text):
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1, but got {text!r}')
-    return int(text)
-
-
-def parse_enhancer(text: str) -> tuple[str, dict[str, Any]]:
-    """``ruas:version=RUAS_A,stages=2`` as a name and options."""
-    # a scope of configs is written with two colons
-    name, colon, tail = re.fullmatch(r'((?:::|[^:])*)(:?)(.*)', text, re.S).groups()
-    options = {}
-    for part in tail.split(',') if colon else []:
-        key, equals, value = part.partition('=')
-        if not equals or not key:
-            raise argparse.ArgumentTypeError(f'must be NAME:KEY=VALUE,KEY=VALUE, but got {text!r}')
-        try:
-            options[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):  # a word
-            options[key] = value
-    return name, options
-
-
 def collect(args: argparse.Namespace) -> list[dict[str, Any]]:
     """What to time: an entry for each enhancer, estimate scale, plain sequence and compiled form."""
     if args.enhancers:
@@ -154,18 +151,21 @@ def collect(args: argparse.Namespace) -> list[dict[str, Any]]:
         for name, kind in sorted(registered_enhancers().items()):
             options = inspect.signature(kind).parameters.values()
             if all(option.default is not option.empty for option in options):
-                asked.append((name, {}))
+                asked.append((name, None, {}))
             else:
                 print(f'`{name}` has options without a default; name it to measure it.')
     entries = []
-    for name, options in asked:
-        kind = registered_enhancers()[enhancer_config(name)['type']]
-        label = kind.__name__ + ''.join(f' {key}={value}' for key, value in options.items())
+    for name, weights, options in asked:
+        # the config first: it imports the file that registers the enhancer
+        registered = enhancer_config(name)['type']
+        kind = registered_enhancers()[registered]
+        told = options if weights is None else dict(options, weights=weights)
+        label = kind.__name__ + ''.join(f' {key}={value}' for key, value in told.items())
         scales = args.estimate_scales if issubclass(kind, MapBasedEnhancer) else [1.0]
         for scale in scales:
             given = dict(options) if scale == 1 else dict(options, estimate_scale=scale)
             torch.manual_seed(0)
-            enhancer = init_enhancer(name, device=args.device, **given)
+            enhancer = init_enhancer(name, weights, args.device, **given)
             shared = dict(label=label, enhancer=enhancer, scale=scale)
             plain = plain_sequence(kind) if args.against_plain and scale == 1 else None
             entries.append(dict(shared, form='', run=forward_of(enhancer), plain=plain))
@@ -231,7 +231,7 @@ def measure(
             row['macs'] = count_macs(enhancer, size, batch)
 
     times: dict[Any, list[float]] = {name: [] for name in runs}
-    for _ in range(args.repeats):
+    for _ in range(args.rounds):
         for name, run in runs.items():
             times[name].append(seconds(run, images))
     medians = {name: statistics.median(values) for name, values in times.items()}
@@ -289,7 +289,7 @@ def machine(args: argparse.Namespace) -> dict[str, Any]:
         device=device,
         torch=torch.__version__,
         llv=__version__,
-        repeats=args.repeats,
+        rounds=args.rounds,
         dtype='float32',
     )
 
@@ -308,7 +308,7 @@ def report(rows: list[dict[str, Any]], args: argparse.Namespace) -> str:
     """The Markdown table and what it was measured on."""
     about = machine(args)
     lines = [
-        f'{about["device"]}; PyTorch {about["torch"]}, llv {about["llv"]}, float32, median of {about["repeats"]}.',
+        f'{about["device"]}; PyTorch {about["torch"]}, llv {about["llv"]}, float32, median of {about["rounds"]}.',
         '',
         markdown_table([cells(row, args.against_plain) for row in rows]),
     ]

@@ -48,6 +48,7 @@ from llv.benchmark.speed import now  # noqa: E402
 from llv.models.regularizers.module_file import build_module  # noqa: E402
 from llv.models.regularizers.sample_relation_loss import SampleRelationLoss  # noqa: E402
 from llv.registry import MODELS  # noqa: E402
+from llv.utils.arguments import count, new_file  # noqa: E402
 from llv.utils.config import load_config  # noqa: E402
 from llv.utils.errors import friendly_errors  # noqa: E402
 from llv.utils.markdown import markdown_table  # noqa: E402
@@ -68,38 +69,47 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs='*',
         default=list(HOSTS),
         metavar='CONFIG',
-        help=f'with `model.regularizer` (default: {" ".join(HOSTS)})',
+        help=f'configs with `model.regularizer` (default: {" ".join(HOSTS)})',
     )
-    parser.add_argument('--size', type=parse_count, help="side of the pictures (default: config's)")
     parser.add_argument(
-        '--batch-size', type=parse_count, help="pictures a step (default: config's)"
+        '--size',
+        type=count,
+        metavar='PIXELS',
+        help="side of the square pictures (default: config's)",
     )
-    parser.add_argument('--rounds', type=parse_count, default=9, help='(default: 9)')
+    parser.add_argument(
+        '--batch-size', type=count, metavar='N', help="pictures a step (default: config's)"
+    )
+    parser.add_argument(
+        '--rounds',
+        type=count,
+        default=9,
+        metavar='N',
+        help='times that each is timed (default: %(default)s)',
+    )
     parser.add_argument(
         '--device',
         choices=('cpu', 'cuda'),
         default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='(default: cuda where there is one)',
+        help='where to measure (default: cuda where there is one)',
     )
     parser.add_argument(
-        '--precision', choices=PRECISIONS, default='float32', help='(default: float32)'
+        '--precision',
+        choices=PRECISIONS,
+        default='float32',
+        help='of mixed-precision training (default: %(default)s, without)',
     )
-    parser.add_argument('--threads', type=parse_count, default=1, help='of the CPU (default: 1)')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
+    parser.add_argument(
+        '--threads', type=count, default=1, metavar='N', help='of the CPU (default: %(default)s)'
+    )
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
     return parser.parse_args(arguments)
-
-
-def parse_count(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1, but got {text!r}')
-    return int(text)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
-    args = parse_args(arguments)
     with friendly_errors():
+        args = parse_args(arguments)
         MMLogger.get_current_instance().setLevel('ERROR')  # random weights are meant
         check_device(args.device, args.precision)
         torch.set_num_threads(args.threads)

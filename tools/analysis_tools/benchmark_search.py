@@ -35,7 +35,6 @@ from typing import Any
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import torch  # noqa: E402
-from mmengine.config import DictAction  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
 
 from llv.apis.plug import clear_pretrained  # noqa: E402
@@ -47,7 +46,8 @@ from llv.engine.loops.search_levels import Level  # noqa: E402
 from llv.engine.loops.search_optimizers import virtual_step  # noqa: E402
 from llv.engine.passes import only_trainable, undisturbed  # noqa: E402
 from llv.engine.settings import RunOptions, build_runner  # noqa: E402
-from llv.utils.config import load_config  # noqa: E402
+from llv.utils.arguments import count, new_file, whole_number  # noqa: E402
+from llv.utils.config import KeyValueAction, load_config  # noqa: E402
 from llv.utils.errors import friendly_errors  # noqa: E402
 from llv.utils.markdown import markdown_table  # noqa: E402
 
@@ -62,24 +62,48 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', nargs='?', default=CONFIG, help=f'a search (default: {CONFIG})')
-    parser.add_argument('--rounds', type=int, default=9, help='of the timing (default: 9)')
     parser.add_argument(
-        '--errors', type=int, default=10, metavar='N', help='pairs of batches (default: 10)'
+        'config',
+        nargs='?',
+        default=CONFIG,
+        metavar='CONFIG',
+        help='config of a search (default: %(default)s)',
     )
-    parser.add_argument('--checkpoint', help='weights of the supernet to measure at')
-    parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    parser.add_argument(
+        '--rounds',
+        type=whole_number,
+        default=9,
+        metavar='N',
+        help='times that each is timed, 0 for none (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--errors',
+        type=whole_number,
+        default=10,
+        metavar='N',
+        help='pairs of batches to compare finite differences on, 0 for none (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--checkpoint', metavar='CHECKPOINT', help='weights of the supernet to measure at'
+    )
+    parser.add_argument(
+        '--threads', type=count, default=1, metavar='N', help='of the CPU (default: %(default)s)'
+    )
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=KeyValueAction,
+        metavar='KEY=VALUE',
+        help='values that replace those of the config: train_dataloader.batch_size=4',
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
-    args = parse_args(arguments)
     with friendly_errors(), tempfile.TemporaryDirectory() as folder:
-        if args.rounds < 0 or args.errors < 0:
-            raise ValueError('`--rounds` and `--errors` must be 0 or more.')
+        args = parse_args(arguments)
         torch.set_num_threads(args.threads)
         runner = prepared(args, folder)
         loop = runner.train_loop

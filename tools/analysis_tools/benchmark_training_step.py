@@ -45,6 +45,7 @@ from llv.apis.plug import clear_pretrained, plug_enhancer  # noqa: E402
 from llv.benchmark.report import describe_machine  # noqa: E402
 from llv.benchmark.speed import now  # noqa: E402
 from llv.registry import MODELS  # noqa: E402
+from llv.utils.arguments import count, new_file, picture_size  # noqa: E402
 from llv.utils.config import load_config  # noqa: E402
 from llv.utils.errors import friendly_errors  # noqa: E402
 from llv.utils.markdown import markdown_table  # noqa: E402
@@ -67,39 +68,58 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--detectors',
         nargs='+',
         default=list(DETECTORS),
-        metavar='NAME',
+        metavar='NAME_OR_CONFIG',
         help=f'{", ".join(DETECTORS)}, or configs (default: all named)',
     )
-    parser.add_argument('--enhancers', nargs='+', default=['psenet', 'ruas'], metavar='NAME')
-    parser.add_argument('--size', type=parse_count, help='side of the pictures')
-    parser.add_argument('--batch-size', type=parse_count, help='pictures a step')
-    parser.add_argument('--rounds', type=parse_count, default=7, help='(default: 7)')
-    parser.add_argument('--threads', type=parse_count, default=1, help='of the CPU (default: 1)')
+    parser.add_argument(
+        '--enhancers',
+        nargs='+',
+        default=['psenet', 'ruas'],
+        metavar='NAME_OR_CONFIG',
+        help='what to put in front of each (default: psenet ruas)',
+    )
+    parser.add_argument(
+        '--size',
+        type=count,
+        metavar='PIXELS',
+        help="side of the square pictures (default: the detector's)",
+    )
+    parser.add_argument(
+        '--batch-size', type=count, metavar='N', help="pictures a step (default: the detector's)"
+    )
+    parser.add_argument(
+        '--rounds',
+        type=count,
+        default=7,
+        metavar='N',
+        help='times that each is timed (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--threads', type=count, default=1, metavar='N', help='of the CPU (default: %(default)s)'
+    )
     parser.add_argument('--loading', action='store_true', help='also time loading the data')
-    parser.add_argument('--workers', type=parse_count, default=2, help='of --loading (default: 2)')
+    parser.add_argument(
+        '--workers',
+        type=count,
+        default=2,
+        metavar='N',
+        help='processes that load, with --loading (default: %(default)s)',
+    )
     parser.add_argument(
         '--file-size',
-        type=parse_count,
-        nargs=2,
+        type=picture_size,
         default=(480, 640),
-        metavar=('H', 'W'),
-        help='of the files of --loading (default: 480 640)',
+        metavar='HxW',
+        help='height x width of the files of --loading (default: 480x640)',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
     return parser.parse_args(arguments)
-
-
-def parse_count(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1, but got {text!r}')
-    return int(text)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
-    args = parse_args(arguments)
     with friendly_errors():
+        args = parse_args(arguments)
         MMLogger.get_current_instance().setLevel('ERROR')  # random weights are meant
         torch.set_num_threads(args.threads)
         steps, loading = [], []

@@ -14,12 +14,12 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from mmengine.logging import MMLogger
 
 from llv.apis import enhancer_config
 from llv.testing import CHECKS, check_enhancer
+from llv.utils.arguments import new_file, not_negative
 from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 
@@ -35,7 +35,11 @@ def parse_args() -> argparse.Namespace:
         metavar='NAME_OR_CONFIG',
         help='a Python file that defines it, a name such as `ruas`, or a config file',
     )
-    parser.add_argument('--weights', metavar='FILE', help='weights; random ones if left out')
+    parser.add_argument(
+        '--weights',
+        metavar='FILE',
+        help='weight file, or name of published weights; random ones if left out',
+    )
     parser.add_argument(
         '--options',
         nargs='+',
@@ -46,9 +50,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--tolerance',
-        type=float,
+        type=not_negative,
         default=1e-5,
-        help='largest difference between two ways to the same result (default: 1e-5)',
+        metavar='DIFFERENCE',
+        help='largest difference between two ways to the same result (default: %(default)s)',
     )
     parser.add_argument(
         '--skip',
@@ -57,7 +62,9 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECK',
         help=f'checks to leave out, of {", ".join(CHECKS)}',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write what was found here')
+    parser.add_argument(
+        '--json', type=new_file, metavar='FILE', help='also write what was found here'
+    )
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
 """Train enhancers by their recipes on night scenes and compare them with one gain and one gamma for all pictures.
 
 Example:
-    python tools/analysis_tools/compare_recipes.py configs/night_scenes/recipes.json \
+    python tools/analysis_tools/compare_recipes.py configs/night_scenes/recipes.json \\
         --data data/night_scenes --write docs/recipes.md
 
 An arms file is JSON: table name -> list of arms, each with `name`, `config` (relative to the file, or `package::…`)
@@ -37,6 +37,7 @@ from llv.engine.settings import RunOptions
 from llv.engine.upstream import separate_runs, upstream_digests
 from llv.evaluation import PROTOCOLS, average, get_protocol, measure
 from llv.models.enhancers import FixedGain, Gamma, Identity, MeanMatch, fit_gamma, fit_single_gain
+from llv.utils.arguments import count, new_file, new_folder
 from llv.utils.config import KeyValueAction, load_config
 from llv.utils.errors import friendly_errors
 from llv.utils.markdown import around_markers, markdown_table, write_between_markers
@@ -51,15 +52,37 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('arms', type=Path, help='JSON file that lists what to train')
-    parser.add_argument('--tables', nargs='+', help='only these tables of the file')
-    parser.add_argument('--data', type=Path, default=Path('data/night_scenes'))
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/recipes'))
     parser.add_argument(
-        '--pictures', type=parse_count, help='held-out pictures to measure (default: all)'
+        'arms', type=Path, metavar='ARMS', help='JSON file that lists what to train'
     )
     parser.add_argument(
-        '--protocol', default='skimage', choices=PROTOCOLS, help='rules of PSNR and SSIM'
+        '--tables', nargs='+', metavar='TABLE', help='only these tables of the file (default: all)'
+    )
+    parser.add_argument(
+        '--data',
+        type=Path,
+        default=Path('data/night_scenes'),
+        metavar='DIR',
+        help='folder of the scenes (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=new_folder,
+        default=Path('work_dirs/recipes'),
+        metavar='DIR',
+        help='folder of the runs (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--max-pictures',
+        type=count,
+        metavar='N',
+        help='held-out pictures to measure (default: all)',
+    )
+    parser.add_argument(
+        '--protocol',
+        default='skimage',
+        choices=PROTOCOLS,
+        help='rules of PSNR and SSIM (default: %(default)s)',
     )
     parser.add_argument(
         '--cfg-options',
@@ -67,18 +90,16 @@ def parse_args() -> argparse.Namespace:
         action=KeyValueAction,
         default={},
         metavar='KEY=VALUE',
-        help='for every arm',
+        help='values that replace those of the config of every arm',
     )
-    parser.add_argument('--write', type=Path, help='page with `<!-- begin TABLE -->` marks to fill')
-    parser.add_argument('--json', type=Path, help='file for all numbers')
+    parser.add_argument(
+        '--write',
+        type=Path,
+        metavar='PAGE',
+        help='put each table between the marks `begin TABLE` and `end TABLE` of a page',
+    )
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
     return parser.parse_args()
-
-
-def parse_count(text: str) -> int:
-    """A whole number from 1."""
-    if not re.fullmatch(r'[1-9]\d*', text):
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1, but got {text!r}')
-    return int(text)
 
 
 def read_arms(path: Path, tables: list[str] | None) -> dict[str, list[dict[str, Any]]]:
@@ -186,7 +207,7 @@ def run(arm: dict[str, Any], seed: int, args: argparse.Namespace, data_root: str
     settings = args.data / 'dataset.json'  # which scenes, wherever they lie
     scenes = settings.read_text(encoding='utf-8') if settings.is_file() else ''
     content = json.dumps(
-        [cfg.to_dict(), args.protocol, args.pictures, scenes, *chain_digests(cfg, seed)],
+        [cfg.to_dict(), args.protocol, args.max_pictures, scenes, *chain_digests(cfg, seed)],
         sort_keys=True,
         default=str,
     )
@@ -206,7 +227,7 @@ def run(arm: dict[str, Any], seed: int, args: argparse.Namespace, data_root: str
         runner = train(cfg, RunOptions(upstream_dir=str(args.work_dir / 'upstream')))
         runners.append(runner)
         enhancer = runner.model.enhancer.eval()
-        files = pairs(args.data, 'val', args.pictures)
+        files = pairs(args.data, 'val', args.max_pictures)
         result = score(lambda x: enhancer(x).image, files, args.protocol)
         result['iterations'] = runner.iter
         result['parameters'] = sum(p.numel() for p in enhancer.parameters())
@@ -288,7 +309,7 @@ def main() -> int:
     tables = read_arms(args.arms, args.tables)
     for title in tables if args.write else ():  # before hours of training
         around_markers(args.write, title)
-    files = pairs(args.data, 'val', args.pictures)
+    files = pairs(args.data, 'val', args.max_pictures)
     data_root = f'{args.data.resolve()}/'
     fitted = controls(args.data, files, args.protocol)
     reference = max(row['psnr'] for row in fitted[1:3])

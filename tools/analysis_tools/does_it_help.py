@@ -2,13 +2,13 @@ r"""Tell whether an enhancer helps a trained detector or segmentor: score with a
 
 Example:
     python tools/analysis_tools/does_it_help.py my_config.py my_model.pth --enhancers psenet-night-scenes mean_match
-    python tools/analysis_tools/does_it_help.py my_config.py my_model.pth --enhancers ruas=lol.pt fixed_gain@gain=4 \
+    python tools/analysis_tools/does_it_help.py my_config.py my_model.pth --enhancers ruas:lol.pt fixed_gain@gain=4 \
         --images night/ --annotations night.json
 
 The model runs once alone and once behind each enhancer, on the test set of its config or on pictures of your own: with
 a COCO JSON, a folder of PASCAL VOC's XML files, or, for a segmentor, a folder of label maps. Nothing is trained.
 
-An enhancer is written NAME[=WEIGHTS][@KEY=VALUE,...]. `mean_match`, `gamma` and `fixed_gain@gain=4` are controls, which
+An enhancer is written NAME[:WEIGHTS][@KEY=VALUE,...]. `mean_match`, `gamma` and `fixed_gain@gain=4` are controls, which
 have learned nothing: name one, for an enhancer that was learned should beat it (`--against mean_match` asks that).
 
 What is printed: the score (detectors: COCO's mAP and AP50; segmentors: mIoU) and its difference to the model alone with
@@ -31,6 +31,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from llv.utils.arguments import count, new_file, new_folder, whole_number
 from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 
@@ -44,11 +45,17 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'config', help='of the model, without an enhancer: a file, llv::…, mmdet::… or mmseg::…'
+        'config',
+        metavar='CONFIG',
+        help='config of the model, without an enhancer: a file, llv::…, mmdet::… or mmseg::…',
     )
-    parser.add_argument('checkpoint', type=Path, help='its trained weights')
+    parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='its trained weights')
     parser.add_argument(
-        '--enhancers', nargs='+', required=True, metavar='NAME', help='what to put in front of it'
+        '--enhancers',
+        nargs='+',
+        required=True,
+        metavar='ENHANCER',
+        help='what to put in front of it',
     )
     parser.add_argument(
         '--images', metavar='DIR', help='pictures in the place of the test set of the config'
@@ -60,16 +67,30 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--against',
-        metavar='NAME',
+        metavar='ENHANCER',
         default='none',
-        help='compare with this one of the enhancers instead of with none',
+        help='compare with this one of the enhancers (default: %(default)s, the model alone)',
     )
     parser.add_argument(
-        '--bootstrap', type=int, default=1000, metavar='DRAWS', help='default: 1000'
+        '--bootstrap',
+        type=count,
+        default=1000,
+        metavar='DRAWS',
+        help='draws that the intervals come from (default: %(default)s)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the draws (default: 0)')
     parser.add_argument(
-        '--groups', type=int, default=4, help='of pictures by darkness (default: 4)'
+        '--seed',
+        type=whole_number,
+        default=0,
+        metavar='SEED',
+        help='of the draws (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--groups',
+        type=count,
+        default=4,
+        metavar='N',
+        help='of pictures by darkness (default: %(default)s)',
     )
     parser.add_argument(
         '--cfg-options',
@@ -80,11 +101,13 @@ def parse_args() -> argparse.Namespace:
         help='values that replace those of the config: test_dataloader.num_workers=0',
     )
     parser.add_argument(
-        '--device', help='such as `cpu` or `cuda:1` (default: a GPU if there is one)'
+        '--device',
+        metavar='DEVICE',
+        help='such as `cpu` or `cuda:1` (default: a GPU if there is one)',
     )
     parser.add_argument(
         '--work-dir',
-        type=Path,
+        type=new_folder,
         metavar='DIR',
         help='keeps the predictions (default: work_dirs/does_it_help/<config>)',
     )
@@ -94,17 +117,13 @@ def parse_args() -> argparse.Namespace:
         metavar='PAGE',
         help=f'put the tables between the marks `begin {MARKS}` and `end {MARKS}` of a page',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures')
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
     args = parser.parse_args()
     if (args.images is None) != (args.annotations is None):
         given, lacking = ('--images', '--annotations')[:: 1 if args.images else -1]
         parser.error(f'`{given}` needs `{lacking}`: own pictures count with their labels alone')
-    if args.bootstrap < 1 or args.groups < 1 or args.seed < 0:
-        parser.error('`--bootstrap` and `--groups` are whole numbers from 1, `--seed` from 0')
     if args.against != 'none' and args.against not in args.enhancers:
         parser.error(f'`--against {args.against}` is none of `--enhancers`: name it there too')
-    if args.json is not None and args.json.is_dir():
-        parser.error(f'`--json {args.json}` is a folder: name the file in it')
     return args
 
 

@@ -1,9 +1,9 @@
 """A table of enhancers on pairs of dark and well-lit pictures, under one named protocol.
 
 Example:
-    python tools/analysis_tools/evaluate_enhancers.py --pairs data/LOL/eval15/low data/LOL/eval15/high \
+    python tools/analysis_tools/evaluate_enhancers.py --pairs data/LOL/eval15/low data/LOL/eval15/high \\
         --enhancers identity fixed_gain:fit gamma:fit mean_match ruas:lol.pt --protocol skimage --out table.md
-    python tools/analysis_tools/evaluate_enhancers.py --rellisur data/RELLISUR-Dataset --scale 2 \
+    python tools/analysis_tools/evaluate_enhancers.py --rellisur data/RELLISUR-Dataset --scale 2 \\
         --enhancers trico:trico_x2.pth --protocol trico --metrics psnr ssim lpips rmse fsim
 
 An enhancer is written NAME[:WEIGHTS][@KEY=VALUE,...], such as `ruas:lol.pt@denoise=False`; a Python file that defines
@@ -19,11 +19,9 @@ done because of a wrong argument.
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import math
 import platform
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -50,11 +48,13 @@ from llv.evaluation import (
     measure,
 )
 from llv.models.enhancers.fixed_gain import fit_fixed_gain
+from llv.utils.arguments import enhancer_entry, new_file
 from llv.utils.errors import friendly_errors
-from llv.utils.markdown import write_between_markers
+from llv.utils.markdown import around_markers, write_between_markers
 from llv.utils.pictures import read_picture, to_tensor
 
 FOLDS = 10
+MARK = 'reference-pairs'
 PACKAGES = ('llv', 'torch', 'torchvision', 'numpy', 'torchmetrics', 'piq', 'pyiqa')
 
 
@@ -109,13 +109,30 @@ def parse_args() -> argparse.Namespace:
         help='of its references, and so of the enhancers (default: 2)',
     )
     parser.add_argument('--subset', choices=('train', 'val', 'test'), help='of it (default: test)')
-    parser.add_argument('--enhancers', nargs='+', required=True, type=parse_entry, metavar='NAME')
+    parser.add_argument(
+        '--enhancers',
+        nargs='+',
+        required=True,
+        type=parse_entry,
+        metavar='ENHANCER',
+        help='a row each, such as `ruas:lol.pt`; see above',
+    )
     parser.add_argument(
         '--fit', nargs=2, metavar=('DARK_DIR', 'GT_DIR'), help='pairs to fit the controls on'
     )
-    parser.add_argument('--protocol', default='skimage', choices=PROTOCOLS)
     parser.add_argument(
-        '--metrics', nargs='+', default=['psnr', 'ssim'], choices=QUALITY_METRICS, metavar='METRIC'
+        '--protocol',
+        default='skimage',
+        choices=PROTOCOLS,
+        help='rules of PSNR and SSIM (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--metrics',
+        nargs='+',
+        default=['psnr', 'ssim'],
+        choices=QUALITY_METRICS,
+        metavar='METRIC',
+        help='a column each, of %(choices)s (default: psnr ssim)',
     )
     parser.add_argument(
         '--scorer',
@@ -127,24 +144,31 @@ def parse_args() -> argparse.Namespace:
         help='a figure from a function of yours, from a picture, (H, W, 3) uint8 RGB, to a number, such as '
         '`metaiqa=my_package.metaiqa:score`; may be repeated',
     )
-    parser.add_argument('--device', default='cpu', help='such as `cuda:0` (default: cpu)')
-    parser.add_argument('--out', type=Path, metavar='FILE.md', help='write the table')
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        metavar='DEVICE',
+        help='such as `cuda:0` (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--out', type=new_file, metavar='FILE', help='also write the table here, as Markdown'
+    )
     parser.add_argument(
         '--write',
         type=Path,
         metavar='PAGE',
-        help='put the table between the marks `begin reference-pairs` of a page',
+        help=f'put the table between the marks `begin {MARK}` and `end {MARK}` of a page',
     )
     parser.add_argument(
-        '--json', type=Path, metavar='FILE.json', help='write all figures, also those of each pair'
+        '--json',
+        type=new_file,
+        metavar='FILE',
+        help='also write the figures here, those of each pair too',
     )
     parser.add_argument(
         '--allow-missing', action='store_true', help='weight files that are not there are no error'
     )
     args = parser.parse_args()
-    for option, file in (('--out', args.out), ('--json', args.json)):
-        if file is not None and file.is_dir():
-            parser.error(f'`{option} {file}` is a folder: name the file in it')
     if not (args.pairs or args.pair or args.rellisur):
         parser.error(
             'no pictures: give `--pairs DARK_DIR GT_DIR`, `--pair DARK GT` or `--rellisur ROOT`'
@@ -164,21 +188,7 @@ def parse_args() -> argparse.Namespace:
 
 def parse_entry(text: str) -> Entry:
     """NAME[:WEIGHTS][@KEY=VALUE,...]; a name may be a config (`llv::ruas/x.py`)."""
-    rest, options = text, {}
-    split = re.fullmatch(r'(.+?)@(\w+=.*)', text)
-    if split:
-        rest = split[1]
-        for part in re.split(r',(?=\w+=)', split[2]):
-            key, _, value = part.partition('=')
-            if key in ('weights', 'device', 'enhancer') or key in options:
-                raise argparse.ArgumentTypeError(f'`{key}` in `{text}` is no option, or is twice')
-            try:
-                options[key] = ast.literal_eval(value)
-            except (ValueError, SyntaxError):
-                options[key] = value
-    name, weights = re.fullmatch(r'((?:[^:]|::)*)(?::(.*))?', rest).groups()
-    if not name or weights == '':
-        raise argparse.ArgumentTypeError(f'`{text}` is not NAME[:WEIGHTS][@KEY=VALUE,...]')
+    name, weights, options = enhancer_entry(text)
     if weights == 'fit' and (name not in FITTERS or options):
         raise argparse.ArgumentTypeError(
             f'`{text}` cannot be fitted: only {" and ".join(f"`{n}:fit`" for n in FITTERS)} can, without options'
@@ -402,6 +412,8 @@ def versions() -> dict[str, str]:
 def main() -> int:
     """Run the tool; returns the exit status."""
     args = parse_args()
+    if args.write is not None:
+        around_markers(args.write, MARK)  # before the work
     check_metrics(args.metrics)
     args.functions = load_scorers(dict(args.scorers), taken=list(QUALITY_METRICS))
     protocol = get_protocol(args.protocol)
@@ -442,7 +454,7 @@ def main() -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding='utf-8')
     if args.write is not None:
-        write_between_markers(args.write, 'reference-pairs', table)
+        write_between_markers(args.write, MARK, table)
     return 1 if missing and not args.allow_missing else 0
 
 

@@ -3,14 +3,14 @@ high ones too bright, and the true-positive rate at 500 false positives of FDDB'
 each enhancer.
 
 Example:
-    python tools/analysis_tools/fddb_gamma.py configs/…/face_detector.py face_detector.pth --data data/FDDB \\
-        --enhancers none psenet-night-scenes zero_dce:weights.pth gamma@gamma=0.5 --out work_dirs/fddb_gamma
+    python tools/analysis_tools/fddb_gamma.py configs/fddb/dsfd_fddb.py dsfd_wider.pth --data data/FDDB \\
+        --enhancers none psenet-night-scenes zero_dce:weights.pth gamma@gamma=0.5 --work-dir work_dirs/fddb_gamma
 
 The experiment follows PSENet (WACV 2023, section 5); its gammas, its formula and its detector are not published, so
 that these are settings here and the curves are not to be compared with its figure. The detector and its weights stay as
 they are; enhancers are frozen. `none` is the detector on the re-rendered pictures themselves.
 
-An enhancer is written NAME[:WEIGHTS][@KEY=VALUE,...]. What is measured is kept in the folder of `--out` and taken from
+An enhancer is written NAME[:WEIGHTS][@KEY=VALUE,...]. What is measured is kept in the work folder and taken from
 there when the tool runs again; settings that change are measured anew, pictures and weights that change under the same
 name are not noticed.
 """
@@ -18,11 +18,9 @@ name are not noticed.
 from __future__ import annotations
 
 import argparse
-import ast
 import csv
 import hashlib
 import json
-import math
 import os
 import re
 import shlex
@@ -38,6 +36,7 @@ from llv.datasets.transforms.render_exposure import FORMS
 from llv.engine.runner import test, use_tta
 from llv.engine.settings import RunOptions
 from llv.engine.upstream import separate_runs
+from llv.utils.arguments import count, enhancer_entry, new_folder, positive
 from llv.utils.config import KeyValueAction, load_config
 from llv.utils.errors import friendly_errors
 from llv.utils.markdown import markdown_table
@@ -54,59 +53,70 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config of a face detector, a file or package::…')
-    parser.add_argument('checkpoint', help='weights of the detector')
-    parser.add_argument('--out', type=Path, required=True, help='folder for everything')
+    parser.add_argument(
+        'config', metavar='CONFIG', help='config of a face detector, a file or package::…'
+    )
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights of the detector')
+    parser.add_argument(
+        '--work-dir',
+        type=new_folder,
+        default=Path('work_dirs/fddb_gamma'),
+        metavar='DIR',
+        help='folder for everything (default: %(default)s)',
+    )
     parser.add_argument(
         '--data',
+        metavar='DIR',
         help='folder in the format of FDDB (default: the test set of the config, an `llv.FDDBDataset`)',
     )
-    parser.add_argument('--gammas', type=parse_gamma, nargs='+', default=list(GAMMAS))
-    parser.add_argument('--form', choices=FORMS, default='inverted', help='how gamma is applied')
-    parser.add_argument('--enhancers', nargs='+', default=[NONE, 'psenet-night-scenes'])
+    parser.add_argument(
+        '--gammas',
+        type=positive,
+        nargs='+',
+        default=list(GAMMAS),
+        metavar='GAMMA',
+        help=f'exposures to render (default: {" ".join(map(str, GAMMAS))})',
+    )
+    parser.add_argument(
+        '--form',
+        choices=FORMS,
+        default='inverted',
+        help='how gamma is applied (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--enhancers',
+        nargs='+',
+        default=[NONE, 'psenet-night-scenes'],
+        metavar='ENHANCER',
+        help=f'a curve each (default: {NONE} psenet-night-scenes)',
+    )
     parser.add_argument(
         '--max-fp',
-        type=int,
+        type=count,
+        metavar='N',
         help='number of false positives (default: that of the config, else 500); small sets need a small one',
     )
     parser.add_argument('--tta', action='store_true', help='merge the predictions of several views')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=KeyValueAction, default={}, metavar='KEY=VALUE'
+        '--cfg-options',
+        nargs='+',
+        action=KeyValueAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='values that replace those of the config',
     )
     args = parser.parse_args()
     for name in ('gammas', 'enhancers'):
         values = getattr(args, name)
         if len(set(values)) < len(values):
             parser.error(f'`--{name}` names something twice; name each once')
+    for text in args.enhancers:
+        try:
+            enhancer_entry(text)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f'`--enhancers`: {error}')
     args.gammas.sort()
     return args
-
-
-def parse_gamma(text: str) -> float:
-    """A number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f'must be a number above 0, but got {text!r}')
-    return value
-
-
-def parse_enhancer(text: str) -> tuple[str, str | None, dict[str, Any]]:
-    """Name, weights and options of ``NAME[:WEIGHTS][@KEY=VALUE,...]``; a name may be a config (``llv::…``)."""
-    head, _, tail = text.partition('@')
-    name, weights = re.fullmatch(r'((?:[^:]|::)*)(?::(.*))?', head, re.S).groups()
-    pairs = [pair.partition('=') for pair in re.split(r',(?=\w+=)', tail)] if tail else []
-    if not name or weights == '' or not all(key and equals for key, equals, _ in pairs):
-        raise ValueError(f'`--enhancers {text}` is not NAME[:WEIGHTS][@KEY=VALUE,...]; correct it.')
-    options: dict[str, Any] = {}
-    for key, _, value in pairs:
-        try:
-            options[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):  # a word
-            options[key] = value
-    return name, weights, options
 
 
 def cell_config(args: argparse.Namespace, enhancer: str, gamma: float) -> Config:
@@ -122,7 +132,7 @@ def cell_config(args: argparse.Namespace, enhancer: str, gamma: float) -> Config
             f'`{args.config}` has no `model` or no `test_dataloader`; give the config of a detector.'
         )
     if enhancer != NONE:
-        name, weights, options = parse_enhancer(enhancer)
+        name, weights, options = enhancer_entry(enhancer)
         cfg = plug_enhancer(cfg, name, weights=weights, frozen=True, **options)
     loader = cfg.test_dataloader
     while 'pipeline' not in loader.dataset and 'dataset' in loader.dataset:
@@ -197,7 +207,7 @@ def measure(args: argparse.Namespace, enhancer: str, gamma: float, cfg: Config) 
     content = json.dumps([cfg.to_dict(), args.checkpoint], sort_keys=True, default=str)
     digest = hashlib.sha256(content.encode()).hexdigest()
     slug = re.sub(r'[^a-z0-9.]+', '-', enhancer.lower()).strip('-.')[:60]
-    folder = args.out / 'runs' / f'{slug}_gamma-{gamma:g}_{digest[:8]}'
+    folder = args.work_dir / 'runs' / f'{slug}_gamma-{gamma:g}_{digest[:8]}'
     record = folder / 'result.json'
     if record.is_file():
         return json.loads(record.read_text(encoding='utf-8'))
@@ -227,7 +237,7 @@ def measure(args: argparse.Namespace, enhancer: str, gamma: float, cfg: Config) 
 
 def write_report(args: argparse.Namespace, results: list[dict[str, Any]]) -> str:
     """Write CSV, JSON, markdown and the figures; returns the markdown."""
-    (args.out / 'fddb_gamma.json').write_text(
+    (args.work_dir / 'fddb_gamma.json').write_text(
         json.dumps(
             dict(
                 command=shlex.join(['python', *sys.argv]),
@@ -241,7 +251,7 @@ def write_report(args: argparse.Namespace, results: list[dict[str, Any]]) -> str
         + '\n',
         encoding='utf-8',
     )
-    with open(args.out / 'fddb_gamma.csv', 'w', newline='', encoding='utf-8') as file:
+    with open(args.work_dir / 'fddb_gamma.csv', 'w', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, list(results[0]))
         writer.writeheader()
         writer.writerows(results)
@@ -269,7 +279,7 @@ def write_report(args: argparse.Namespace, results: list[dict[str, Any]]) -> str
             'their rate is the largest they reach.'
         )
     text = f'{table}\n\n{note}\n\n`{shlex.join(["python", *sys.argv])}`\n'
-    (args.out / 'fddb_gamma.md').write_text(text, encoding='utf-8')
+    (args.work_dir / 'fddb_gamma.md').write_text(text, encoding='utf-8')
     curves = {name: [(g, rates[name, g]) for g in args.gammas] for name in args.enhancers}
     figure = plot_curves(curves, f'TPR at {max_fp} false positives', 'gamma (dark to bright)')
     (axes,) = figure.axes
@@ -278,7 +288,7 @@ def write_report(args: argparse.Namespace, results: list[dict[str, Any]]) -> str
     axes.minorticks_off()
     axes.set_ylim(-0.02, 1.02)
     for suffix in ('png', 'svg'):
-        figure.savefig(args.out / f'fddb_gamma.{suffix}', dpi=200)
+        figure.savefig(args.work_dir / f'fddb_gamma.{suffix}', dpi=200)
     return text
 
 
@@ -290,7 +300,7 @@ def main() -> None:
     configs = [cell_config(args, *cell) for cell in cells]
     if not Path(args.checkpoint).expanduser().is_file():
         raise FileNotFoundError(f'The checkpoint `{args.checkpoint}` is not there; check the path.')
-    args.out.mkdir(parents=True, exist_ok=True)
+    args.work_dir.mkdir(parents=True, exist_ok=True)
     results = []
     for (enhancer, gamma), cfg in zip(cells, configs, strict=True):
         print(f'{enhancer} at gamma {gamma:g}', flush=True)

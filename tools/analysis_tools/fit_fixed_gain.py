@@ -1,6 +1,8 @@
 """Fit the gains of `llv.FixedGain`: bring the mean of dark pictures to that of well-lit ones.
 
-python tools/analysis_tools/fit_fixed_gain.py data/night_scenes/train/night data/night_scenes/train/day --out gain.pth
+Example:
+    python tools/analysis_tools/fit_fixed_gain.py data/night_scenes/train/night data/night_scenes/train/day \\
+        --out gain.pth
 """
 
 import argparse
@@ -12,19 +14,30 @@ from tqdm import tqdm
 
 from llv.datasets.enhancement import PictureFolder
 from llv.models.enhancers import FixedGain, fit_fixed_gain
+from llv.utils.arguments import new_file
 from llv.utils.errors import friendly_errors
 from llv.utils.pictures import read_picture, to_tensor
 
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('dark', help='folder of dark training pictures, searched recursively')
-    parser.add_argument(
-        'target', help='folder of well-lit pictures; they need not show the same scenes'
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        '--out', type=Path, default=Path('fixed_gain.pth'), help='checkpoint to write'
+        'dark', metavar='DARK_DIR', help='folder of dark training pictures, searched recursively'
+    )
+    parser.add_argument(
+        'target',
+        metavar='GT_DIR',
+        help='folder of well-lit pictures; they need not show the same scenes',
+    )
+    parser.add_argument(
+        '--out',
+        type=new_file,
+        default=Path('fixed_gain.pth'),
+        metavar='FILE',
+        help='checkpoint to write (default: %(default)s)',
     )
     return parser.parse_args()
 
@@ -38,8 +51,8 @@ def pictures(folder: str) -> Iterator[torch.Tensor]:
 
 def main() -> None:
     """Fit, print and save."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         gain = fit_fixed_gain(pictures(args.dark), pictures(args.target))
         args.out.parent.mkdir(parents=True, exist_ok=True)
         torch.save(FixedGain(gain.tolist()).state_dict(), args.out)

@@ -1,7 +1,8 @@
 """Parameters and multiply-accumulates of an enhancer and the model behind it, each and together.
 
-python tools/analysis_tools/get_flops.py configs/ruas/ssd300_ruas_exdark_end-to-end.py
-python tools/analysis_tools/get_flops.py mmdet::ssd/ssd300_coco.py --enhancer iat --shape 720 1080
+Example:
+    python tools/analysis_tools/get_flops.py configs/ruas/ssd300_ruas_exdark_end-to-end.py
+    python tools/analysis_tools/get_flops.py mmdet::ssd/ssd300_coco.py --enhancer iat --size 720x1080
 
 Tools of mmdet and mmseg start behind the data preprocessor and miss the enhancer. Counted are convolutions, linear
 layers, matrix products and attention, one multiplication and addition as one; mmcv's own operators, such as deformable
@@ -24,6 +25,7 @@ from llv.models import EnhancementModel
 from llv.models.data_preprocessors import EnhancedDataPreprocessor
 from llv.models.enhancers.build import build_enhancer
 from llv.registry import MODELS
+from llv.utils.arguments import picture_size
 from llv.utils.complexity import count_macs, count_parameters
 from llv.utils.config import KeyValueAction, load_config
 from llv.utils.errors import friendly_errors
@@ -37,16 +39,25 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='of a detector, a segmentor or an enhancer; also mmdet::…')
+    parser.add_argument(
+        'config',
+        metavar='CONFIG',
+        help='config of a detector, a segmentor or an enhancer: a file, llv::…, mmdet::… or mmseg::…',
+    )
     parser.add_argument('--enhancer', metavar='NAME_OR_CONFIG', help='enhancer to plug in')
     parser.add_argument(
-        '--shape',
-        nargs=2,
-        type=int,
-        metavar=('HEIGHT', 'WIDTH'),
-        help='of the picture that the enhancer gets (default: what the test pipeline resizes to)',
+        '--size',
+        type=picture_size,
+        metavar='HxW',
+        help='height x width of the picture that the enhancer gets (default: what the test pipeline resizes to)',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=KeyValueAction, metavar='KEY=VALUE')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=KeyValueAction,
+        metavar='KEY=VALUE',
+        help='values that replace those of the config',
+    )
     return parser.parse_args()
 
 
@@ -122,7 +133,7 @@ def _sample_type(model: nn.Module) -> type[BaseDataElement]:
     return BaseDataElement
 
 
-def picture_size(cfg: Config) -> Size:
+def tested_size(cfg: Config) -> Size:
     """Height and width that the test pipeline resizes to.
 
     Raises:
@@ -138,18 +149,18 @@ def picture_size(cfg: Config) -> Size:
         ):
             return scale[1], scale[0]  # mm's scales are width and height
     raise ValueError(
-        'The test pipeline does not resize to one size; give `--shape HEIGHT WIDTH` of a picture.'
+        'The test pipeline does not resize to one size; give `--size HxW` of a picture.'
     )
 
 
 def main() -> None:
     """Build, count and print."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         cfg = load_config(args.config, args.cfg_options)
         if args.enhancer is not None:
             cfg = plug_enhancer(cfg, args.enhancer)
-        size = tuple(args.shape) if args.shape else picture_size(cfg)
+        size = args.size or tested_size(cfg)
         figures = measure(cfg, size)
     rows = [
         {'part': part, 'parameters': f'{parameters:,}', 'GMACs': f'{macs / 1e9:.4f}'}

@@ -1,7 +1,7 @@
 """Does a search find the operation that was planted on an edge?
 
 Example:
-    python tools/analysis_tools/planted_edges.py --trainable --first-seed 10 --out docs/planted_edges.json \\
+    python tools/analysis_tools/planted_edges.py --trainable --first-seed 10 --json docs/planted_edges.json \\
         --write docs/search_planted.md
 
 A teacher is the cell of RUAS with random weights; one of its edges holds the planted operation, the others 3×3
@@ -41,6 +41,7 @@ from llv.engine.loops.search_optimizers import ARCH_OPTIMIZER
 from llv.engine.passes import only_trainable
 from llv.search.searchable import arch_parameters, weight_parameters
 from llv.search.spaces import CELL_EDGES, LOW_LEVEL
+from llv.utils.arguments import count, new_file, not_negative, positive, whole_number
 from llv.utils.errors import friendly_errors
 from llv.utils.markdown import around_markers, markdown_table, write_between_markers
 
@@ -57,40 +58,89 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--seeds', type=positive, default=10, help='how many')
-    parser.add_argument('--first-seed', type=int, default=0, help='the others follow it')
+    parser.add_argument(
+        '--seed-count',
+        type=count,
+        default=10,
+        metavar='N',
+        help='number of seeds (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--first-seed',
+        type=whole_number,
+        default=0,
+        metavar='SEED',
+        help='the others follow it (default: %(default)s)',
+    )
     parser.add_argument(
         '--trainable', action='store_true', help='also with trainable weights (five times as long)'
     )
-    parser.add_argument('--teachers', nargs='+', choices=TEACHERS, default=list(TEACHERS))
-    parser.add_argument('--edges', nargs='+', choices=CELL_EDGES, default=list(CELL_EDGES))
-    parser.add_argument('--steps', type=positive, default=200, help='of α in each search')
-    parser.add_argument('--alpha-lr', type=float, default=0.02, help="Adam's learning rate for α")
-    parser.add_argument('--weight-lr', type=float, default=0.05, help="SGD's for the candidates")
+    parser.add_argument(
+        '--teachers',
+        nargs='+',
+        choices=TEACHERS,
+        default=list(TEACHERS),
+        metavar='OPERATION',
+        help='operations to plant, of %(choices)s (default: all)',
+    )
+    parser.add_argument(
+        '--edges',
+        nargs='+',
+        choices=CELL_EDGES,
+        default=list(CELL_EDGES),
+        metavar='EDGE',
+        help='where to plant them, of %(choices)s (default: all)',
+    )
+    parser.add_argument(
+        '--steps',
+        type=count,
+        default=200,
+        metavar='N',
+        help='of α in each search (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--alpha-lr',
+        type=positive,
+        default=0.02,
+        metavar='RATE',
+        help="Adam's learning rate for α (default: %(default)s)",
+    )
+    parser.add_argument(
+        '--weight-lr',
+        type=positive,
+        default=0.05,
+        metavar='RATE',
+        help="SGD's for the candidates (default: %(default)s)",
+    )
     parser.add_argument(
         '--weight-decay',
-        type=float,
+        type=not_negative,
         default=0.03,
-        help="SGD's for the candidates; what keeps α moving once they imitate the teacher",
+        metavar='DECAY',
+        help="SGD's for the candidates; what keeps α moving once they imitate the teacher (default: %(default)s)",
     )
-    parser.add_argument('--batch-size', type=positive, default=4)
-    parser.add_argument('--size', type=positive, default=16, help='height and width of pictures')
-    parser.add_argument('--out', type=Path, required=True, help='JSON file for the results')
-    parser.add_argument('--write', type=Path, help=f'page with the marks `begin {MARK}`')
-    args = parser.parse_args()
-    for name in ('alpha_lr', 'weight_lr'):
-        if not getattr(args, name) > 0:
-            parser.error(f'`--{name.replace("_", "-")}` must be above 0')
-    if not args.weight_decay >= 0:
-        parser.error('`--weight-decay` must be at least 0')
-    return args
-
-
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1, but got {text!r}')
-    return int(text)
+    parser.add_argument(
+        '--batch-size',
+        type=count,
+        default=4,
+        metavar='N',
+        help='pictures a step (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--size',
+        type=count,
+        default=16,
+        metavar='PIXELS',
+        help='side of the square pictures (default: %(default)s)',
+    )
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
+    parser.add_argument(
+        '--write',
+        type=Path,
+        metavar='PAGE',
+        help=f'put the tables between the marks `begin {MARK}` and `end {MARK}` of a page',
+    )
+    return parser.parse_args()
 
 
 def search(
@@ -204,25 +254,21 @@ def main() -> None:
     args = parse_args()
     if args.write:
         around_markers(args.write, MARK)
-    if args.out.suffix != '.json':
-        raise ValueError(f'`--out {args.out}` must name a `.json` file; correct it.')
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     modes = ('frozen', 'trainable') if args.trainable else ('frozen',)
     cells = [(m, t, e) for m in modes for t in args.teachers for e in args.edges]
     results = []
     start = time.monotonic()
-    with tqdm(total=len(cells) * args.seeds, unit='search') as progress:
+    with tqdm(total=len(cells) * args.seed_count, unit='search') as progress:
         for mode, teacher, edge in cells:
             progress.set_description(f'{mode} {teacher} {edge}')
             runs = []
-            for seed in range(args.first_seed, args.first_seed + args.seeds):
+            for seed in range(args.first_seed, args.first_seed + args.seed_count):
                 runs.append(search(edge, teacher, mode == 'trainable', seed, args))
                 progress.update()
             results.append(dict(mode=mode, teacher=teacher, edge=edge, **summarize(runs, teacher)))
     minutes = (time.monotonic() - start) / 60
     machine, command = describe_machine(), shlex.join(['python', *sys.argv])
     names = (
-        'seeds',
         'first_seed',
         'steps',
         'alpha_lr',
@@ -235,13 +281,15 @@ def main() -> None:
         command=command,
         machine=machine,
         minutes=round(minutes, 1),
-        settings={name: getattr(args, name) for name in names},
+        settings=dict(seeds=args.seed_count, **{name: getattr(args, name) for name in names}),
         results=results,
     )
-    args.out.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
     facts = ', '.join(f'{key} {value}' for key, value in machine.items())
     text = (
-        f'{tables(results, args.seeds)}\n\n{verdict(results, args.seeds)}\n\n'
+        f'{tables(results, args.seed_count)}\n\n{verdict(results, args.seed_count)}\n\n'
         f'{minutes:.1f} minutes; {facts}. `{command}`'
     )
     print(text)

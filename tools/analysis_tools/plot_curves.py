@@ -1,54 +1,55 @@
 """Draw the precision-recall or ROC curves of several runs into one figure.
 
-python tools/analysis_tools/plot_curves.py dark.AP50.json lit.AP50.json --labels dark lit --out pr.svg
+Example:
+    python tools/analysis_tools/plot_curves.py dark.AP50.json lit.AP50.json --labels dark lit --out pr.svg
 
 The files are those that `PerClassVOCMetric`, `DarkFaceMetric` and `FDDBMetric` write with `outfile_prefix`.
 """
 
 import argparse
-import math
 from pathlib import Path
 
 from llv.evaluation.detection.curves import read_curves
+from llv.utils.arguments import new_file, positive
 from llv.utils.errors import friendly_errors
 from llv.visualization.detection_curves import plot_detection_curves
 
 FORMATS = ('.png', '.svg', '.pdf')
 
 
-def positive(text: str) -> float:
-    """A number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f'must be a number above 0, but got {text!r}')
-    return value
-
-
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('files', nargs='+', metavar='RUN.json', help='curves of a run')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('files', nargs='+', metavar='FILE', help='curves of a run, a .json file')
     parser.add_argument(
         '--labels', nargs='+', metavar='LABEL', help='names of the runs (default: of their files)'
     )
-    parser.add_argument('--classes', nargs='+', metavar='CLASS', help='draw only these classes')
     parser.add_argument(
-        '--max-x', type=positive, metavar='X', help='where the horizontal axis ends'
+        '--classes', nargs='+', metavar='CLASS', help='draw only these classes (default: all)'
     )
-    parser.add_argument('--title', default='', help='set above the figure')
     parser.add_argument(
-        '--out', type=Path, required=True, metavar='FILE', help=f'{", ".join(FORMATS)} to write'
+        '--max-x',
+        type=positive,
+        metavar='X',
+        help='where the horizontal axis ends (default: behind the curves)',
+    )
+    parser.add_argument('--title', default='', metavar='TEXT', help='set above the figure')
+    parser.add_argument(
+        '--out',
+        type=new_file,
+        required=True,
+        metavar='FILE',
+        help=f'figure to write, one of {", ".join(FORMATS)}',
     )
     return parser.parse_args()
 
 
 def main() -> None:
     """Read, draw and save."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         labels = args.labels or [Path(file).stem for file in args.files]
         if len(labels) != len(args.files):
             raise ValueError(

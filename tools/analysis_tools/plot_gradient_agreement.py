@@ -1,16 +1,17 @@
 """Draw the cosine between the gradients on under- and over-exposed pictures of several runs into one figure.
 
-python tools/analysis_tools/plot_gradient_agreement.py work_dirs/drbn_sice work_dirs/drbn_sice_erl \\
-    --labels DRBN 'DRBN + ERL' --out agreement.svg
+Example:
+    python tools/analysis_tools/plot_gradient_agreement.py work_dirs/drbn_sice work_dirs/drbn_sice_erl \\
+        --labels DRBN 'DRBN + ERL' --out agreement.svg
 
 Runs are work folders, or files that `llv.GradientAgreementHook` wrote there. Those that share a label, the seeds of a
 recipe, get one colour, and their mean on top.
 """
 
 import argparse
-from pathlib import Path
 
 from llv.engine.gradient_agreement import read_agreement
+from llv.utils.arguments import count, new_file
 from llv.utils.errors import friendly_errors
 from llv.visualization.gradient_agreement import plot_gradient_agreement
 
@@ -29,32 +30,31 @@ def parse_args() -> argparse.Namespace:
         metavar='LABEL',
         help='one for each run; runs with the same one belong together (default: their names)',
     )
-    parser.add_argument('--part', help='a part of the model that was measured by itself')
+    parser.add_argument(
+        '--part', metavar='NAME', help='a part of the model that was measured by itself'
+    )
     parser.add_argument(
         '--smooth',
-        type=parse_count,
+        type=count,
         default=1,
         metavar='N',
-        help='draw the moving mean of N measurements (default: 1)',
+        help='draw the moving mean of N measurements (default: %(default)s)',
     )
-    parser.add_argument('--title', default='', help='set above the figure')
+    parser.add_argument('--title', default='', metavar='TEXT', help='set above the figure')
     parser.add_argument(
-        '--out', type=Path, required=True, metavar='FILE', help=f'{", ".join(FORMATS)} to write'
+        '--out',
+        type=new_file,
+        required=True,
+        metavar='FILE',
+        help=f'figure to write, one of {", ".join(FORMATS)}',
     )
     return parser.parse_args()
 
 
-def parse_count(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1, but got {text!r}')
-    return int(text)
-
-
 def main() -> None:
     """Read, draw and save."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         labels = args.labels or args.runs
         if len(labels) != len(args.runs):
             raise ValueError(

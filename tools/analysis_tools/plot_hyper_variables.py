@@ -1,6 +1,7 @@
 """Draw the hyper-variables ς and the objective Φ of a training in three levels over its iterations.
 
-python tools/analysis_tools/plot_hyper_variables.py work_dirs/trico_x2 --out hyper.svg
+Example:
+    python tools/analysis_tools/plot_hyper_variables.py work_dirs/trico_x2 --out hyper.svg
 
 Reads what ``llv.PhasedGradientResponseLoop`` logged, over all starts of a run that was resumed.
 """
@@ -8,6 +9,7 @@ Reads what ``llv.PhasedGradientResponseLoop`` logged, over all starts of a run t
 import argparse
 from pathlib import Path
 
+from llv.utils.arguments import new_file
 from llv.utils.errors import friendly_errors
 from llv.visualization.curves import read_scalars
 from llv.visualization.hyper_variables import plot_hyper_variables
@@ -17,19 +19,25 @@ FORMATS = ('.png', '.svg', '.pdf')
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('work_dir', type=Path, help='work folder of the training')
-    parser.add_argument('--title', default='', help='set above the figure')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('work_dir', type=Path, metavar='DIR', help='work folder of the training')
+    parser.add_argument('--title', default='', metavar='TEXT', help='set above the figure')
     parser.add_argument(
-        '--out', type=Path, required=True, metavar='FILE', help=f'{", ".join(FORMATS)} to write'
+        '--out',
+        type=new_file,
+        required=True,
+        metavar='FILE',
+        help=f'figure to write, one of {", ".join(FORMATS)}',
     )
     return parser.parse_args()
 
 
 def main() -> None:
     """Read, draw and save."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         if not args.work_dir.is_dir():
             raise FileNotFoundError(f'The work folder `{args.work_dir}` is not there; check it.')
         if args.out.suffix.lower() not in FORMATS:

@@ -1,7 +1,8 @@
 """Does it help an enhancer that the samples of a batch are related? Trains all arms and controls of a study, and tells.
 
+Example:
     python tools/make_night_scenes.py data/night_exposures --exposures sice --size 96
-    python tools/analysis_tools/relation_study.py configs/night_scenes/relation/study.yml --workers 2 \
+    python tools/analysis_tools/relation_study.py configs/night_scenes/relation/study.yml --workers 2 \\
         --write docs/relation.md --json docs/relation.json
 
 What is missing is trained; an interrupted study goes on where it stopped when the command is given again. Modules are
@@ -20,6 +21,7 @@ from pathlib import Path
 # Threads of torch that spin while they wait take the time of the other worker. Read when torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
+from llv.utils.arguments import count, new_file, new_folder, whole_number
 from llv.utils.errors import friendly_errors
 
 
@@ -28,26 +30,56 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('study', type=Path, help='YAML file')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/relation'))
-    parser.add_argument('--workers', type=int, default=1, help='trainings at a time (default: 1)')
-    parser.add_argument('--seeds', type=int, nargs='+', help='in the place of those of the file')
-    parser.add_argument('--arms', nargs='+', help='only these, and the baseline')
-    parser.add_argument('--sweeps', nargs='*', help='only these; none where nothing follows')
-    parser.add_argument('--report-only', action='store_true', help='report what is there')
     parser.add_argument(
-        '--write', type=Path, metavar='PAGE', help='page with marks `<!-- begin relation-… -->`'
+        'study', type=Path, metavar='STUDY', help='YAML file that lists what to train'
     )
     parser.add_argument(
-        '--table', type=Path, metavar='PAGE', help='another one, with a mark `relation`'
+        '--work-dir',
+        type=new_folder,
+        default=Path('work_dirs/relation'),
+        metavar='DIR',
+        help='folder of the runs (default: %(default)s)',
     )
-    parser.add_argument('--json', type=Path, help='file for all numbers')
-    args = parser.parse_args()
-    if args.workers < 1:
-        parser.error(f'`--workers` must be at least 1, but got {args.workers}')
-    if min(args.seeds or [0]) < 0:
-        parser.error(f'`--seeds` must be at least 0, but got {min(args.seeds)}')
-    return args
+    parser.add_argument(
+        '--workers',
+        type=count,
+        default=1,
+        metavar='N',
+        help='trainings at a time (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--seeds',
+        type=whole_number,
+        nargs='+',
+        metavar='SEED',
+        help='in the place of those of the file',
+    )
+    parser.add_argument(
+        '--arms', nargs='+', metavar='ARM', help='only these, and the baseline (default: all)'
+    )
+    parser.add_argument(
+        '--sweeps',
+        nargs='*',
+        metavar='SWEEP',
+        help='only these; none where nothing follows (default: all)',
+    )
+    parser.add_argument(
+        '--report-only', action='store_true', help='report what is there, train nothing'
+    )
+    parser.add_argument(
+        '--write',
+        type=Path,
+        metavar='PAGE',
+        help='put the tables between the marks `begin relation-…` of a page; figures go to `figures` beside it',
+    )
+    parser.add_argument(
+        '--table',
+        type=Path,
+        metavar='PAGE',
+        help='put the main table between the marks `begin relation` of another page',
+    )
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
+    return parser.parse_args()
 
 
 def main() -> int:

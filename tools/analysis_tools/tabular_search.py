@@ -1,8 +1,9 @@
 """Search a space whose networks have all been trained, and say how far from the best the searches end.
 
-python tools/analysis_tools/tabular_search.py table interaction
-python tools/analysis_tools/tabular_search.py search interaction
-python tools/analysis_tools/tabular_search.py report --write docs/search_tabular.md
+Example:
+    python tools/analysis_tools/tabular_search.py table interaction
+    python tools/analysis_tools/tabular_search.py search interaction
+    python tools/analysis_tools/tabular_search.py report --write docs/search_tabular.md
 
 `table` trains the 81 networks of a task with each seed, `search` runs each method with each seed, and `report` looks
 up in the table what the searches found. The first two go on where they were stopped: what their file holds is not done
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from llv.utils.arguments import count, new_folder, not_negative
 from llv.utils.errors import friendly_errors
 from llv.utils.markdown import around_markers, write_between_markers
 
@@ -31,56 +33,70 @@ def parse_args() -> argparse.Namespace:
     commands = parser.add_subparsers(dest='command', required=True)
     table = commands.add_parser('table', help='train all networks of a task')
     search = commands.add_parser('search', help='run all methods on a task')
-    for command, count, steps in ((table, 3, 'of a training'), (search, 10, 'of each level')):
-        command.add_argument('task', choices=TASKS)
+    for command, seeds, steps in ((table, 3, 'of a training'), (search, 10, 'of each level')):
+        command.add_argument('task', choices=TASKS, help='what the networks learn')
         command.add_argument(
-            '--seeds', type=int, default=count, help=f'number of seeds (default: {count})'
+            '--seed-count',
+            type=count,
+            default=seeds,
+            metavar='N',
+            help='number of seeds (default: %(default)s)',
         )
         command.add_argument(
-            '--steps', type=int, help=f'number of steps {steps}; only for a new file'
+            '--steps',
+            type=count,
+            metavar='N',
+            help=f'{steps} (default: as published); for a new file',
         )
     search.add_argument(
-        '--methods', nargs='+', help='only these: cooperative, global, independent, beta=0, random'
+        '--methods',
+        nargs='+',
+        metavar='METHOD',
+        help='only these of cooperative, global, independent, beta=0, random (default: all)',
     )
     search.add_argument(
-        '--weight-decay', type=float, help='of the weights of candidates; only for a new file'
+        '--weight-decay',
+        type=not_negative,
+        metavar='DECAY',
+        help='of the weights of candidates; only for a new file',
     )
-    search.add_argument('--name', help='of a second file of searches: searches_TASK_NAME.json')
+    search.add_argument(
+        '--name', metavar='NAME', help='of a second file of searches: searches_TASK_NAME.json'
+    )
     report = commands.add_parser('report', help='tables of regrets')
-    report.add_argument('--write', type=Path, metavar='PAGE', help='page with a part `results`')
+    report.add_argument(
+        '--write',
+        type=Path,
+        metavar='PAGE',
+        help='put the tables between the marks `begin results` and `end results` of a page',
+    )
     for command in (table, search, report):
         command.add_argument(
-            '--folder',
-            type=Path,
+            '--work-dir',
+            type=new_folder,
             default=FOLDER,
-            help=f'of table_TASK.json and searches_TASK.json (default: {FOLDER})',
+            metavar='DIR',
+            help='folder of table_TASK.json and searches_TASK.json (default: %(default)s)',
         )
     return parser.parse_args()
 
 
 def main() -> None:
     """Read the arguments and do it."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         if args.command == 'report':
-            report(args.folder, args.write)
+            report(args.work_dir, args.write)
             return
-        for name in ('seeds', 'steps'):
-            value = getattr(args, name)
-            if value is not None and value < 1:
-                raise ValueError(f'`--{name}` must be 1 or more, but got {value}.')
         if args.command == 'table':
-            make_table(args.folder / f'table_{args.task}.json', args.task, args.seeds, args.steps)
+            file = args.work_dir / f'table_{args.task}.json'
+            make_table(file, args.task, args.seed_count, args.steps)
         else:
-            if args.weight_decay is not None and not args.weight_decay >= 0:
-                raise ValueError(
-                    f'`--weight-decay` must be 0 or more, but got {args.weight_decay}.'
-                )
             name = f'_{args.name}' if args.name else ''
-            file = args.folder / f'searches_{args.task}{name}.json'
+            file = args.work_dir / f'searches_{args.task}{name}.json'
             changed = dict(iters=args.steps, weight_decay=args.weight_decay)
             changed = {key: value for key, value in changed.items() if value is not None}
-            make_study(file, args.task, args.seeds, changed, args.methods)
+            make_study(file, args.task, args.seed_count, changed, args.methods)
 
 
 def make_table(file: Path, task: str, seeds: int, steps: int | None) -> None:
@@ -126,7 +142,7 @@ def check_same(file: Path, found: tuple[str, dict], wanted: tuple[str, dict]) ->
     if found != wanted:
         raise ValueError(
             f'`{file}` holds results of {found[0]} with {found[1]}, but these would be of {wanted[0]} with '
-            f'{wanted[1]}; give another `--folder`.'
+            f'{wanted[1]}; give another `--work-dir`.'
         )
 
 

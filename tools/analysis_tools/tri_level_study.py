@@ -1,7 +1,8 @@
 """What do the three levels of TriCo give, and can losses learn their weights? Trains all arms of a study, and tells.
 
+Example:
     python tools/make_night_scenes.py data/night_coupled_48 --coupled --size 48 --splits train=240 val=4 test=24
-    python tools/analysis_tools/tri_level_study.py configs/night_scenes/tri_level/study.yml --workers 2 \
+    python tools/analysis_tools/tri_level_study.py configs/night_scenes/tri_level/study.yml --workers 2 \\
         --write docs/tri_level.md --json docs/tri_level.json
 
 What is missing is trained; an interrupted study goes on where it stopped when the command is given again.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 # Threads of torch that spin while they wait take the time of the other worker. Read when torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
+from llv.utils.arguments import count, new_file, new_folder, whole_number
 from llv.utils.errors import friendly_errors
 
 if TYPE_CHECKING:
@@ -35,26 +37,47 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('study', type=Path, help='YAML file')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/tri_level'))
-    parser.add_argument('--workers', type=int, default=1, help='trainings at a time (default: 1)')
-    parser.add_argument('--seeds', type=int, nargs='+', help='in the place of those of the file')
-    parser.add_argument('--arms', nargs='+', help='only these, and the baseline')
-    parser.add_argument('--decoys', nargs='*', help='only these, and none')
-    parser.add_argument('--report-only', action='store_true', help='report what is there')
+    parser.add_argument(
+        'study', type=Path, metavar='STUDY', help='YAML file that lists what to train'
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=new_folder,
+        default=Path('work_dirs/tri_level'),
+        metavar='DIR',
+        help='folder of the runs (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=count,
+        default=1,
+        metavar='N',
+        help='trainings at a time (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--seeds',
+        type=whole_number,
+        nargs='+',
+        metavar='SEED',
+        help='in the place of those of the file',
+    )
+    parser.add_argument(
+        '--arms', nargs='+', metavar='ARM', help='only these, and the baseline (default: all)'
+    )
+    parser.add_argument(
+        '--decoys', nargs='*', metavar='DECOY', help='only these, and none (default: all)'
+    )
+    parser.add_argument(
+        '--report-only', action='store_true', help='report what is there, train nothing'
+    )
     parser.add_argument(
         '--write',
         type=Path,
         metavar='PAGE',
-        help='page with marks `<!-- begin tri-level-… -->`; figures go to `figures` beside it',
+        help='put the tables between the marks `begin tri-level-…` of a page; figures go to `figures` beside it',
     )
-    parser.add_argument('--json', type=Path, help='file for all numbers')
-    args = parser.parse_args()
-    if args.workers < 1:
-        parser.error(f'`--workers` must be at least 1, but got {args.workers}')
-    if min(args.seeds or [0]) < 0:
-        parser.error(f'`--seeds` must be at least 0, but got {min(args.seeds)}')
-    return args
+    parser.add_argument('--json', type=new_file, metavar='FILE', help='also write the figures here')
+    return parser.parse_args()
 
 
 def main() -> int:

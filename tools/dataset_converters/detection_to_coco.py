@@ -1,12 +1,13 @@
 """Write the annotations of DARK FACE, ExDark, FDDB or WIDER FACE as COCO JSON.
 
+Example:
     python tools/dataset_converters/detection_to_coco.py exdark data/ExDark exdark_val.json \\
         --options protocol=exdark_official subset=val
 
 llv's readers do the reading: boxes are clipped to the picture and those without area dropped. File names are relative
 to the picture folder. ExDark's pictures keep ``light``, ``indoor``, ``folder`` and ``split``, FDDB's annotations
-``ellipse`` (their boxes are those around the ellipses), WIDER FACE's ``invalid`` and ``attributes``. The exit code is 0
-only if no picture was skipped.
+``ellipse`` (their boxes are those around the ellipses), WIDER FACE's ``invalid`` and ``attributes``. The exit
+status is 0 only if no picture was skipped, else 1.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ import sys
 
 from llv.datasets.detection.coco_json import to_coco, write_json
 from llv.datasets.detection.readers import READERS, open_dataset
+from llv.utils.arguments import new_file
 from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('name', choices=sorted(READERS), help='data set')
-    parser.add_argument('data_root', help='its folder')
-    parser.add_argument('out', help='JSON file to write')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'name', choices=sorted(READERS), metavar='NAME', help='data set: %(choices)s'
+    )
+    parser.add_argument('data_root', metavar='DIR', help='its folder')
+    parser.add_argument('out', type=new_file, metavar='OUT_FILE', help='JSON file to write')
     parser.add_argument(
         '--options',
         nargs='+',
@@ -33,13 +39,13 @@ def parse_args() -> argparse.Namespace:
         default={},
         metavar='KEY=VALUE',
         help='further arguments of the reader: protocol=exdark_ruas subset=train,val light=Low '
-        'split_file=mine.txt apply_exif=False ...',
+        'split_file=mine.txt apply_exif=False and others',
     )
     parser.add_argument(
         '--missing',
         choices=['skip', 'raise'],
         default='skip',
-        help='go on without pictures whose files are missing (named, exit code 1), or stop',
+        help='go on without pictures whose files are missing (named, exit status 1), or stop (default: %(default)s)',
     )
     return parser.parse_args()
 

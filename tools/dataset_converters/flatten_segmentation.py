@@ -1,11 +1,12 @@
 """Put the nested folders of a segmentation set flat into rgb/{train,val} and labels/{train,val}.
 
+Example:
     python tools/dataset_converters/flatten_segmentation.py acdc data/ACDC data/ACDC_night \\
         --subsets night/train night/val --label-folder new_gt_labelTrainIds
 
 Read is the layout that `tools/check_dataset.py` checks; the example writes the folders that IAT was trained from. Names
 stay as they are, pictures of reference are left out. Pictures without a label map, and label maps without a picture,
-are named and left out too; the exit code then is 1.
+are named and left out too; the exit status then is 1.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from llv.registry import DATASETS
+from llv.utils.arguments import new_folder
 from llv.utils.errors import friendly_errors
 
 NAMES = ('acdc', 'cityscapes', 'dark_zurich', 'night_city', 'nighttime_driving')
@@ -27,19 +29,29 @@ NAMES = ('acdc', 'cityscapes', 'dark_zurich', 'night_city', 'nighttime_driving')
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('name', choices=NAMES, help='data set')
-    parser.add_argument('data_root', help='its folder')
-    parser.add_argument('out', type=Path, help='folder to write')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('name', choices=NAMES, metavar='NAME', help='data set: %(choices)s')
+    parser.add_argument('data_root', metavar='DIR', help='its folder')
+    parser.add_argument('out', type=new_folder, metavar='OUT_DIR', help='folder to write')
     parser.add_argument(
         '--subsets',
         nargs='+',
         metavar='SUBSET',
-        help='take these: night/train, val, ...; default: all that have label maps',
+        help='take these: night/train, val, ... (default: all that have label maps)',
     )
-    parser.add_argument('--label-folder', default='labels', help='name of the folder of label maps')
     parser.add_argument(
-        '--files', choices=('link', 'copy'), default='link', help='how files come to their place'
+        '--label-folder',
+        default='labels',
+        metavar='NAME',
+        help='name of the folder of label maps (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--pictures',
+        choices=('link', 'copy'),
+        default='link',
+        help='how pictures and label maps come to the new folder (default: %(default)s)',
     )
     return parser.parse_args()
 
@@ -118,7 +130,7 @@ def main() -> int:
                 add(plan, label, args.out / args.label_folder / part.split / label.name)
         alone += [label for name, label in files.labels.items() if name not in files.pictures]
     for target, source in tqdm(plan.items(), unit='file'):
-        put(source, target, args.files)
+        put(source, target, args.pictures)
     pictures = sum(target.parent.parent.name == 'rgb' for target in plan)
     print(f'{args.out}: {pictures} pictures, {len(plan) - pictures} label maps')
     for path in alone:

@@ -1,12 +1,13 @@
 """Write label maps of train ids beside those of Cityscapes' label ids.
 
+Example:
     python tools/dataset_converters/label_ids_to_train_ids.py data/cityscapes/gtFine
     python tools/dataset_converters/label_ids_to_train_ids.py data/NightCity/NightCity-label --workers 8
 
 Every file below the folder whose name ends in `_labelIds.png` gets a partner that ends in `_labelTrainIds.png`: of the
 34 ids the 19 that are trained on become 0 to 18, the others 255. Files that are there already stay, so that an
-interrupted run goes on where it stopped. Files that cannot be mapped are named and get no partner; the exit code then
-is 1.
+interrupted run goes on where it stopped. Files that cannot be mapped are named and get no partner; the exit status
+then is 1.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from llv.utils.arguments import count
 from llv.utils.errors import friendly_errors
 from llv.utils.label_maps import (
     LABEL_IDS,
@@ -36,23 +38,40 @@ IDS = LABEL_IDS[-1] + 1
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        'root', type=Path, help='folder of label maps, searched with its subfolders'
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--suffix', default='_labelIds.png', help='end of the names to read')
     parser.add_argument(
-        '--out-suffix', default='_labelTrainIds.png', help='end of the names to write'
+        'data_root',
+        type=Path,
+        metavar='DIR',
+        help='folder of label maps, searched with its subfolders',
+    )
+    parser.add_argument(
+        '--in-suffix',
+        default='_labelIds.png',
+        metavar='TEXT',
+        help='end of the names to read (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--out-suffix',
+        default='_labelTrainIds.png',
+        metavar='TEXT',
+        help='end of the names to write (default: %(default)s)',
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='write files anew that are there already'
     )
-    parser.add_argument('--workers', type=int, default=1, help='how many files at a time')
+    parser.add_argument(
+        '--workers',
+        type=count,
+        default=1,
+        metavar='N',
+        help='files at a time (default: %(default)s)',
+    )
     args = parser.parse_args()
-    if args.workers < 1:
-        parser.error('`--workers` is at least 1')
-    if args.suffix == args.out_suffix:
-        parser.error('`--suffix` and `--out-suffix` are equal: label maps would be written over')
+    if args.in_suffix == args.out_suffix:
+        parser.error('`--in-suffix` and `--out-suffix` are equal: label maps would be written over')
     if not args.out_suffix.lower().endswith('.png'):
         parser.error('`--out-suffix` ends in `.png`, for other formats change the ids')
     return args
@@ -79,7 +98,7 @@ def find_jobs(root: Path, suffix: str, out_suffix: str) -> list[tuple[Path, Path
         there = f', though {ready} end in `{out_suffix}` already' if ready else ''
         raise FileNotFoundError(
             f'No file below `{root}` ends in `{suffix}`{there}: name the folder of label maps, or '
-            'their ending with `--suffix`.'
+            'their ending with `--in-suffix`.'
         )
     return jobs
 
@@ -118,13 +137,13 @@ def convert_all(jobs: list[tuple[Path, Path]], workers: int) -> Iterator[set[int
 def main() -> int:
     """Convert, and name what could not be; the exit code."""
     args = parse_args()
-    every = find_jobs(args.root, args.suffix, args.out_suffix)
+    every = find_jobs(args.data_root, args.in_suffix, args.out_suffix)
     jobs = [job for job in every if args.overwrite or not os.path.lexists(job[1])]
     results = list(convert_all(jobs, args.workers))
     refused = [result for result in results if isinstance(result, LabelMapError)]
     ids = set().union(*(result for result in results if isinstance(result, set)))
     print(
-        f'{args.root}: {len(jobs) - len(refused)} written, {len(every) - len(jobs)} were there '
+        f'{args.data_root}: {len(jobs) - len(refused)} written, {len(every) - len(jobs)} were there '
         f'already, {len(refused)} refused'
     )
     for error in refused:
@@ -132,7 +151,7 @@ def main() -> int:
     looks_converted = 255 in ids and not any(19 <= value < IDS for value in ids)
     if looks_converted:
         print(
-            f'  The files that end in `{args.suffix}` look like train ids already (255, and nothing '
+            f'  The files that end in `{args.in_suffix}` look like train ids already (255, and nothing '
             f'from 19 to {IDS - 1}): if they are, delete what was written and use them.'
         )
     return 1 if refused or looks_converted else 0

@@ -1,5 +1,6 @@
 """Make the low, mid and over folders that FECNet, ECLNet and ERL train on from the raw sequences of SICE.
 
+Example:
     python tools/dataset_converters/sice_to_exposures.py data/SICE data/SICE_exposures --long-side 1200
 
 Of n exposures, dark to bright, under is the second, over the second-last and the middle one, rounded up, the
@@ -22,6 +23,7 @@ from tqdm import tqdm
 from llv.datasets.enhancement.pairing import PICTURE_SUFFIXES, listing
 from llv.datasets.enhancement.sice_files import chosen_exposures, find_sequences, part_folder
 from llv.datasets.splits import sice_numbers
+from llv.utils.arguments import count, new_folder
 from llv.utils.errors import friendly_errors
 from llv.utils.pictures import read_picture, write_picture
 
@@ -30,26 +32,45 @@ FOLDERS = ('low', 'mid', 'over')
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('source', help='folder with Dataset_Part1 and Dataset_Part2')
-    parser.add_argument('out', type=Path, help='folder to write {train,test}/{low,mid,over} into')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'data_root', metavar='DIR', help='folder with Dataset_Part1 and Dataset_Part2'
+    )
+    parser.add_argument(
+        'out',
+        type=new_folder,
+        metavar='OUT_DIR',
+        help='folder to write {train,test}/{low,mid,over} into',
+    )
     parser.add_argument(
         '--long-side',
-        type=int,
-        help='shrink pictures to this longer side in pixels and write PNG; default: copy the files',
+        type=count,
+        metavar='PIXELS',
+        help='shrink pictures to this longer side and write PNG (default: copy the files)',
     )
-    parser.add_argument('--parts', type=int, nargs='+', choices=(1, 2), default=(1, 2))
+    parser.add_argument(
+        '--parts',
+        type=int,
+        nargs='+',
+        choices=(1, 2),
+        default=(1, 2),
+        metavar='PART',
+        help='of the data set, 1, 2 or both (default: 1 2)',
+    )
     parser.add_argument(
         '--first-of-part2',
-        type=int,
+        type=count,
         default=361,
-        help='number that sequence 1 of part 2 gets (default: 361, after the 360 of part 1)',
+        metavar='NUMBER',
+        help='that sequence 1 of part 2 gets (default: %(default)s, after the 360 of part 1)',
     )
     parser.add_argument(
         '--unlisted',
         choices=('skip', 'train'),
         default='skip',
-        help='what to do with scenes that are on neither list of the authors',
+        help='what to do with scenes that are on neither list of the authors (default: %(default)s)',
     )
     parser.add_argument(
         '--keep-short',
@@ -57,8 +78,6 @@ def parse_args() -> argparse.Namespace:
         help='also take sequences of 2 to 4 exposures, where two of the three are one file',
     )
     args = parser.parse_args()
-    if args.long_side is not None and args.long_side < 1:
-        parser.error('`--long-side` is a number of pixels, at least 1')
     if args.first_of_part2 < 361:
         parser.error('`--first-of-part2` is at least 361: part 1 has the numbers 1 to 360')
     return args
@@ -96,7 +115,7 @@ def main() -> None:
     halves |= {number: 'test' for number in sice_numbers('test')}
     jobs, short, unlisted = [], [], []
     for part in args.parts:
-        for name, files in find_sequences(part_folder(args.source, part)).items():
+        for name, files in find_sequences(part_folder(args.data_root, part)).items():
             scene = int(name) + (args.first_of_part2 - 1 if part == 2 else 0)
             half = halves.get(scene, 'train' if args.unlisted == 'train' else None)
             if half is None:

@@ -17,6 +17,7 @@ import argparse
 from pathlib import Path
 
 from llv.apis.convert_detectors import DETECTORS, convert_detector_file
+from llv.utils.arguments import new_file
 from llv.utils.errors import friendly_errors
 
 
@@ -25,16 +26,18 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('official', type=Path, metavar='OFFICIAL', help='the published file')
-    parser.add_argument('--kind', choices=DETECTORS, help='found out by itself if left out')
-    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write')
+    parser.add_argument('official', type=Path, metavar='FILE', help='the published file')
+    parser.add_argument(
+        '--kind', choices=DETECTORS, help='of detector (default: found out from the file)'
+    )
+    parser.add_argument('--out', required=True, type=new_file, metavar='FILE', help='file to write')
     return parser.parse_args()
 
 
 def main() -> None:
     """Convert and say what was found."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         meta = convert_detector_file(args.official, args.out, args.kind)
     for key, value in meta.items():
         print(f'{key:12s} {value}')

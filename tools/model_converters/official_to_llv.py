@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from llv.apis.convert import convert_official
+from llv.utils.arguments import new_file
 from llv.utils.config import KeyValueAction
 from llv.utils.errors import friendly_errors
 
@@ -25,14 +26,16 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('official', type=Path, metavar='OFFICIAL', help='the published file')
+    parser.add_argument('official', type=Path, metavar='FILE', help='the published file')
     parser.add_argument(
         '--enhancer',
-        metavar='NAME',
+        metavar='NAME_OR_CONFIG',
         help='such as `psenet`; may be left out where the table of published weights knows the file',
     )
-    parser.add_argument('--licence', metavar='TEXT', help='where the table does not know the file')
-    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write')
+    parser.add_argument(
+        '--licence', metavar='TEXT', help='of the file, where the table does not know it'
+    )
+    parser.add_argument('--out', required=True, type=new_file, metavar='FILE', help='file to write')
     parser.add_argument(
         '--options',
         nargs='+',
@@ -46,8 +49,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Convert and say what was found."""
-    args = parse_args()
     with friendly_errors():
+        args = parse_args()
         meta = convert_official(
             args.official, args.out, args.enhancer, args.licence, **args.options
         )

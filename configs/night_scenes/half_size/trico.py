@@ -1,5 +1,5 @@
 # A small TriCo at ×2 on pairs of the training scenes: all losses of the paper but the perceptual one, which needs a
-# file, at equal weights. An iteration in three levels takes about as long as four and a half of these.
+# file, at equal weights. Three levels spend four to five times as many passes an iteration.
 _base_ = '../../_base_/enhancer_runtime.py'
 model = dict(
     type='llv.EnhancementModel',

@@ -1,5 +1,5 @@
 # A small TriCo that lights night scenes of 48 pixels and doubles their size, in so few iterations that there is time
-# for 200 trainings. Against the published settings: a third of the iterations belong to the first stage and not a
+# for some 200 trainings. Against the published settings: a third of the iterations belong to the first stage and not a
 # tenth, lest there be twenty of them; the rate of the hyper-variables times the iterations of the first stage is as
 # published, 1.5; the rates of the weights are 25 times theirs; the two periods of the second stage share it as there.
 _base_ = '../../_base_/enhancer_runtime.py'

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from llv.utils.environment import extra
+
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
 os.environ['HF_HUB_DISABLE_TELEMETRY'] = '1'
 
@@ -13,7 +15,7 @@ try:
     import uvicorn
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"The page needs `{error.name}`; install the extra: `pip install 'llv[app]'`.",
+        f'The page needs `{error.name}`, of the extra `app`: {extra("app")}.',
         name=error.name,
     ) from error
 

@@ -76,12 +76,14 @@ def open_page(browser: Browser, address: str) -> Page:
 def take_screenshot(server: uvicorn.Server, listener: socket, file: Path) -> None:
     """Light the first example with what is chosen at the start, and write what the page then looks like.
 
+    The maps go to a file of their own beside it, ``page_maps.png`` for ``page.png``.
+
     Args:
         server: That of the page; it is run meanwhile.
         listener: Socket to run it on.
         file: PNG of 1280 × 900 pixels and 128 colours to write.
     """
-    with open_browser() as browser, _served(server, listener) as address:
+    with open_browser() as browser, served(server, listener) as address:
         page = open_page(browser, address)
         page.locator('.gallery-item').first.click()
         page.locator('#picture img').wait_for()
@@ -90,14 +92,21 @@ def take_screenshot(server: uvicorn.Server, listener: socket, file: Path) -> Non
         page.locator('#slider img').nth(1).wait_for()
         page.mouse.move(0, 0)
         page.wait_for_timeout(1000)  # fades
-        shown = Image.open(BytesIO(page.screenshot())).convert('RGB')
+        taken = {file: page.screenshot()}
+        page.get_by_role('tab', name='Maps').click()
+        page.locator('#maps img').first.wait_for()
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(1000)
+        taken[file.with_stem(f'{file.stem}_maps')] = page.locator('#maps').screenshot()
     file.parent.mkdir(parents=True, exist_ok=True)
-    # a third of the size
-    shown.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+    for name, data in taken.items():
+        shown = Image.open(BytesIO(data)).convert('RGB')
+        # a third of the size
+        shown.quantize(128, dither=Image.Dither.NONE).save(name, optimize=True)
 
 
 @contextmanager
-def _served(server: uvicorn.Server, listener: socket) -> Iterator[str]:
+def served(server: uvicorn.Server, listener: socket) -> Iterator[str]:
     """The address of a server that runs in a thread of its own."""
     thread = Thread(target=server.run, kwargs=dict(sockets=[listener]))
     thread.start()

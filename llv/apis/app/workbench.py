@@ -17,7 +17,7 @@ from llv.apis.enhancers import init_enhancer
 from llv.apis.inference import enhance
 from llv.apis.large import ran_out_of_memory
 from llv.models.enhancers.base import BaseEnhancer, Enhancement
-from llv.utils.pictures import read_picture, write_picture
+from llv.utils.pictures import read_photograph, write_picture
 
 from .choices import Choice
 from .detection import Detector
@@ -31,7 +31,7 @@ class Lit:
     Attributes:
         file: The result as PNG at full size.
         before, after: For the screen, (h, w, 3) RGB uint8 of one size.
-        facts: Size, time, device and mean level, each a short text.
+        facts: Size, time, device, mean level and what else there is to say, each a short text.
         maps: Pictures of the enhancer's maps with their captions.
         detections: The picture before and after, each with boxes and a caption, or none without a detector.
     """
@@ -76,7 +76,7 @@ class Workbench:
         """Light a picture file.
 
         Args:
-            picture: File, see :func:`llv.utils.pictures.read_picture`.
+            picture: File, see :func:`llv.utils.pictures.read_photograph`.
             choice: The enhancer.
             weights: File that replaces the weights of `choice`.
             options: Arguments of the enhancer.
@@ -87,7 +87,8 @@ class Workbench:
             llv.utils.pictures.PictureError: The file is no picture.
             ValueError, FileNotFoundError: As :func:`llv.apis.init_enhancer`; also where memory runs out.
         """
-        dark = read_picture(picture)
+        notes: list[str] = []
+        dark = read_photograph(picture, notes.append)
         module = self._ready(choice, weights, dict(options or {}))
         try:
             lit, enhancement, seconds = _watch(module, dark, self.device)
@@ -107,8 +108,9 @@ class Workbench:
             file=self._write(lit, Path(picture).stem, choice),
             before=before,
             after=after,
-            facts=_facts(
-                dark, lit, seconds, self.device, weights is None and not choice.is_trained
+            facts=(
+                *_facts(dark, lit, seconds, self.device, weights is None and not choice.is_trained),
+                *('its colour profile cannot be used' for _ in notes),
             ),
             maps=map_pictures(enhancement.maps),
             detections=detections,

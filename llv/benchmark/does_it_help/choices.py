@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import re
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from llv.apis.enhancers import init_enhancer
 from llv.models.enhancers.fixed_gain import FixedGain
+from llv.utils.arguments import enhancer_entry
 
 NONE = 'none'
 
@@ -34,7 +34,7 @@ class Choice:
 
 
 def read_choices(texts: Sequence[str]) -> list[Choice]:
-    """The model alone, then the enhancers ``NAME[=WEIGHTS][@KEY=VALUE,...]``.
+    """The model alone, then the enhancers ``NAME[:WEIGHTS][@KEY=VALUE,...]``.
 
     Raises:
         ValueError: One is not written so, stands there twice, is unknown, takes no such option, or would be random.
@@ -52,22 +52,11 @@ def read_choices(texts: Sequence[str]) -> list[Choice]:
 def _read(text: str) -> Choice:
     if text == NONE:
         raise ValueError('`none` is always measured; name the enhancers alone.')
-    head, options = text, {}
-    split = re.fullmatch(r'(.+?)@(\w+=.*)', text)
-    if split:
-        head = split[1]
-        for part in re.split(r',(?=\w+=)', split[2]):
-            key, _, value = part.partition('=')
-            try:
-                options[key] = ast.literal_eval(value)
-            except (ValueError, SyntaxError):
-                options[key] = value
-    name, equals, weights = head.partition('=')
-    if not name or (equals and not weights):
-        raise ValueError(
-            f'`{text}` is not NAME[=WEIGHTS][@KEY=VALUE,...], such as `ruas=lol.pt` or `fixed_gain@gain=4`.'
-        )
-    return Choice(text, name, weights or None, options)
+    try:
+        name, weights, options = enhancer_entry(text)
+    except ArgumentTypeError as error:
+        raise ValueError(f'{error}, such as `ruas:lol.pt` or `fixed_gain@gain=4`.') from None
+    return Choice(text, name, weights, options)
 
 
 def _check(choice: Choice) -> None:
@@ -76,7 +65,7 @@ def _check(choice: Choice) -> None:
     has_parameters = any(True for _ in module.parameters())
     if module.weights is None and has_parameters:
         raise ValueError(
-            f'`{choice.text}` would be random, because it has no weights; write `{choice.text}=FILE`, or the name of '
+            f'`{choice.text}` would be random, because it has no weights; write `{choice.name}:FILE`, or the name of '
             'published weights (`python tools/list_enhancers.py` shows them).'
         )
     if isinstance(module, FixedGain) and torch.equal(module.gain, torch.ones_like(module.gain)):

@@ -219,7 +219,8 @@ def _run_cell(cell: Cell, options: RunOptions) -> dict[str, Any]:
 
 
 def _train(runner: Runner, cell: Cell) -> dict[str, Any]:
-    runner.register_hook(Start(cell.folder, first_weights(cell.origin, cell.point.seed)))
+    start = Start(cell.folder, first_weights(cell.origin, cell.point.seed))
+    runner.register_hook(start)
     # of this process alone, for others may have the machine too
     started = time.process_time()
     runner.train()
@@ -236,5 +237,6 @@ def _train(runner: Runner, cell: Cell) -> dict[str, Any]:
         start=json.loads((cell.folder / 'start.json').read_text(encoding='utf-8')),
         iterations=runner.iter,
         passes=forward_passes(cell.cfg.train_cfg),
-        cpu_seconds=round(seconds, 1),
+        # of a training that went on where another process stopped, only the rest was timed
+        cpu_seconds=None if start.resumed else round(seconds, 1),
     )

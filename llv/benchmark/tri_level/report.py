@@ -27,6 +27,7 @@ def parts(scores: Scores, baselines: Baselines | None = None) -> dict[str, str]:
     return {
         'tri-level-results': results_text(scores, baselines or {}),
         'tri-level-lacking': lacking_text(scores),
+        'tri-level-pairs': pairs_text(scores),
         'tri-level-exposures': exposures_text(scores, baselines or {}),
         'tri-level-decoys': decoys_text(scores),
         'tri-level-hyper': hyper_text(scores),
@@ -85,6 +86,17 @@ def lacking_text(scores: Scores) -> str:
         and (row := _difference(scores, whole, arm, scores.study.plain, arm)) is not None
     ]
     return f'**{whole} minus each**\n\n{markdown_table(rows)}' if rows else NOTHING
+
+
+def pairs_text(scores: Scores) -> str:
+    """The differences that the study asks for besides, without decoy."""
+    rows = [
+        row
+        for first, second in scores.study.pairs
+        if (row := _difference(scores, first, second, scores.study.plain, f'{first} − {second}'))
+        is not None
+    ]
+    return markdown_table(rows) if rows else NOTHING
 
 
 def exposures_text(scores: Scores, baselines: Baselines) -> str:
@@ -159,18 +171,18 @@ def hyper_text(scores: Scores) -> str:
 
 
 def costs_text(scores: Scores) -> str:
-    """Iterations, passes, parameters and processor time of each arm."""
+    """Iterations, passes, parameters and processor time of each arm, the time of trainings without interruption."""
     rows = []
     for arm in scores.arms():
         records = list(scores.records(arm).values())
-        seconds = statistics.fmean(r['cpu_seconds'] for r in records)
+        seconds = list(scores.values(arm, lambda record: record['cpu_seconds']).values())
         rows.append(
             {
                 'arm': arm,
                 'iterations': str(records[0]['iterations']),
                 'passes': str(records[0]['passes']),
                 'parameters': f'{records[0]["parameters"]:,}',
-                'processor (s)': f'{seconds:.0f}',
+                'processor (s)': f'{statistics.fmean(seconds):.0f}' if seconds else '–',
             }
         )
     for name in scores.cascades():

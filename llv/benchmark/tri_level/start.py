@@ -48,29 +48,48 @@ def share(enhancer: nn.Module, weights: Mapping[str, Tensor]) -> int:
     Returns:
         How many tensors it took.
     """
-    own = network(enhancer)
-    taken = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    taken = {name: weights[name] for name in _common(enhancer, weights)}
     enhancer.load_state_dict({**enhancer.state_dict(), **taken})
     return len(taken)
 
 
+def digest_of_start(enhancer: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """The digest of `weights` with the enhancer's own tensors in the place of those that it has too.
+
+    So it is the same for networks that lack different layers, as long as each holds `weights` in all others.
+    """
+    return digest({**weights, **_common(enhancer, weights)})
+
+
+def _common(enhancer: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The enhancer's own tensors that `weights` has too, by name and shape."""
+    own = network(enhancer)
+    return {k: own[k] for k, v in weights.items() if k in own and own[k].shape == v.shape}
+
+
 class Start(Recorder):
-    """Start from given weights, and record these, the first batch and the figures of validations.
+    """Start from given weights, and record what the network then holds of them, the first batch and the figures of
+    validations.
 
     Args:
         folder: Where to write.
         weights: Of :func:`first_weights`.
+
+    Attributes:
+        resumed: Whether the training went on from a checkpoint, so that this process has not seen all of it.
     """
 
     def __init__(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         super().__init__(folder)
         self.weights = weights
+        self.resumed = False
 
     def before_train(self, runner: Runner) -> None:
         """The weights, unless the training goes on from a checkpoint."""
-        if runner.iter == 0:
+        self.resumed = runner.iter > 0
+        if not self.resumed:
             share(runner.model.enhancer, self.weights)
-            self._weights = digest(self.weights)
+            self._weights = digest_of_start(runner.model.enhancer, self.weights)
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

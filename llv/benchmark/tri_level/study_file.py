@@ -17,6 +17,7 @@
       longer: {options: {…}, passes_of: PGR printed}      # as many passes as that arm spends
     cascades:                          # configs that train nothing but what they are built of; without decoy
       PSENet ⇒ ×2: cascade.py
+    pairs: [[PGR printed, longer]]     # differences that are told besides, the first minus the second
     convergence: [[PGR printed, none], [PGR printed, 4]]  # arm and decoy of each figure
     features: PGR printed              # the arm whose modulators are drawn
     options: {}                        # config values that replace those of the host
@@ -25,7 +26,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ from typing import Any
 from llv.benchmark.study_files import config_beside, mapping, numbers, read_yaml
 
 _KEYS = {
-    'title', 'host', 'data', 'seeds', 'baseline', 'whole', 'decoys', 'arms', 'cascades', 'convergence', 'features',
-    'options', 'stage_options',
+    'title', 'host', 'data', 'seeds', 'baseline', 'whole', 'decoys', 'arms', 'cascades', 'pairs', 'convergence',
+    'features', 'options', 'stage_options',
 }  # fmt: skip
 
 
@@ -87,6 +88,7 @@ class Study:
     arms: dict[str, Arm]
     chosen: list[str]  # the arms that are trained
     cascades: dict[str, str] = field(default_factory=dict)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
     convergence: list[tuple[str, str]] = field(default_factory=list)
     features: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -180,6 +182,7 @@ def read_study(path: Path) -> Study:
             raise ValueError(
                 f'`{key}` of {where} must be one of its arms {", ".join(arms)}, but got {found[key]!r}.'
             )
+    known = [*arms, *cascades]
     return Study(
         path=path,
         title=str(found.get('title', path.stem)),
@@ -192,7 +195,15 @@ def read_study(path: Path) -> Study:
         arms=arms,
         chosen=list(arms),
         cascades=cascades,
-        convergence=_convergence(found.get('convergence') or [], arms, decoys, where),
+        pairs=_pairs(found.get('pairs') or [], 'pairs', 'arms or cascades', known, known, where),
+        convergence=_pairs(
+            found.get('convergence') or [],
+            'convergence',
+            'an arm and a decoy',
+            arms,
+            decoys,
+            where,
+        ),
         features=found.get('features'),
         options=mapping(found.get('options') or {}, None, f'`options` of {where}'),
         stage_options=mapping(
@@ -220,19 +231,22 @@ def _decoys(content: Any, where: str) -> dict[str, dict[str, float] | None]:
     return {none[0]: None, **found}
 
 
-def _convergence(
-    content: Any, arms: Mapping[str, Arm], decoys: Mapping[str, Any], where: str
+def _pairs(
+    content: Any,
+    key: str,
+    what: str,
+    firsts: Collection[str],
+    seconds: Collection[str],
+    where: str,
 ) -> list[tuple[str, str]]:
     pairs = []
     for pair in content:
         if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError(f'`{key}` of {where} must hold pairs of {what}, not {pair!r}.')
+        first, second = (str(part) for part in pair)
+        if first not in firsts or second not in seconds:
             raise ValueError(
-                f'`convergence` of {where} must hold pairs of an arm and a decoy, not {pair!r}.'
+                f'`{key}` of {where} names {pair!r}, but one of the two is not in the study.'
             )
-        arm, decoy = (str(part) for part in pair)
-        if arm not in arms or decoy not in decoys:
-            raise ValueError(
-                f'`convergence` of {where} names {pair!r}, but that arm or decoy is not in the study.'
-            )
-        pairs.append((arm, decoy))
+        pairs.append((first, second))
     return pairs

@@ -9,6 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from llv.models.enhancers.base import BaseEnhancer
 from llv.registry import HOOKS
@@ -16,7 +17,7 @@ from llv.registry import HOOKS
 
 @HOOKS.register_module()
 class RandomEnhancerHook(Hook):
-    """Refuse to test a model whose enhancer nothing has filled, and to train behind one that is frozen.
+    """Refuse to test a model or an enhancer that nothing has filled, and to train behind a frozen one of these.
 
     An enhancer is filled by its `weights`, by a checkpoint that holds all its parameters in their shapes (`load_from`,
     resuming), or by training in the same process. One without parameters needs nothing.
@@ -51,9 +52,14 @@ class RandomEnhancerHook(Hook):
         self._trained = True
 
     def before_test(self, runner: Runner) -> None:
-        """Refuse all random enhancers."""
+        """Refuse a checkpoint of another model, and all random enhancers."""
         if self._trained:
             return
+        own = _unwrapped(runner).state_dict()
+        if self._loaded and own and not any(self._loaded.get(k) == v.shape for k, v in own.items()):
+            raise ValueError(
+                'The checkpoint holds another model than the config; use the config that it was trained with.'
+            )
         for name, enhancer in self._random(runner):
             raise ValueError(
                 f'`model.{name}` (`{type(enhancer).__name__}`) would be random, because the checkpoint does not hold '
@@ -63,10 +69,7 @@ class RandomEnhancerHook(Hook):
 
     def _random(self, runner: Runner) -> Iterator[tuple[str, BaseEnhancer]]:
         """The enhancers that have parameters from nowhere, by their name in the model."""
-        model = runner.model
-        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-            model = model.module
-        for name, module in model.named_modules():
+        for name, module in _unwrapped(runner).named_modules():
             if isinstance(module, BaseEnhancer) and module.weights is None:
                 # those inside it, the stages of a cascade, have weights of their own and are looked at too
                 inside = tuple(
@@ -80,3 +83,11 @@ class RandomEnhancerHook(Hook):
                     if not key.startswith(inside)
                 ):
                     yield name, module
+
+
+def _unwrapped(runner: Runner) -> nn.Module:
+    """The model itself."""
+    model = runner.model
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model

@@ -138,7 +138,9 @@ def test_the_parts_of_the_first_toy_are_exact():
 
 # --------------------------------------------------------------- the second toy
 
-WRONG_IN_S2 = ('sign', 'no_coupling', 'twice', 'no_upper_rate', 'lower_on_upper_data')
+WRONG_IN_S2 = (
+    'sign', 'lower_direction', 'no_coupling', 'twice', 'no_upper_rate', 'lower_on_upper_data'
+)  # fmt: skip
 
 
 def toy_2(a, b, wrong=None, upper_rate=0.1, lower_rate=0.25):
@@ -150,7 +152,7 @@ def toy_2(a, b, wrong=None, upper_rate=0.1, lower_rate=0.25):
         return -8 * (b - 2 * a), 4 * (b - 2 * a)
 
     virtual = b - lower_rate * lower(a, b)[1]
-    h, direct = virtual - 1, a
+    h, direct = lower(a, virtual)[1] if wrong == 'lower_direction' else virtual - 1, a
     eps = 0.01 / abs(h) if h else 1.0
     coupled = (lower(a, b + eps * h)[0] - lower(a, b - eps * h)[0]) / (2 * eps)
     coupled = 0.0 if wrong == 'no_coupling' else coupled
@@ -288,10 +290,15 @@ def test_a_network_moves_by_the_exact_hypergradient(stage, power):
     assert errors[0] / errors[1] == pytest.approx(100, rel=0.3)
 
 
-@pytest.mark.parametrize(('stage', 'most'), [(1, 1e-3), (2, 1e-2)])
-def test_trico_moves_by_the_exact_hypergradient(stage, most):
+def test_trico_moves_by_the_exact_hypergradient():
     """Its activations and its pooling have kinks, which differences see and second derivatives do not."""
-    assert _error(TriCoNet, stage, 1, 0.02, 0.01) < most
+    errors = [_error(TriCoNet, 1, 1, 0.02, radius) for radius in (0.1, 0.01)]
+    assert errors[1] < 1e-3
+    # values of losses are continuous across kinks, so the error falls with the square of the radius all the same
+    assert errors[0] / errors[1] == pytest.approx(100, rel=0.3)
+    # the gradients that the second stage takes the difference of jump there: at radii from 0.1 to 1e-4 some kink lies
+    # within reach, and the error, 0.2 to 2e-3, does not fall as it should; at 1e-5 there is none
+    assert _error(TriCoNet, 2, 1, 0.02, 1e-5) < 1e-3
 
 
 def _error(kind, stage, power, step_size, radius):

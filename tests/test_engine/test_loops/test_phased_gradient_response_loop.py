@@ -5,6 +5,7 @@ import pytest
 import torch
 import toy_trico
 from mmengine.config import Config
+from torch.utils._pytree import tree_flatten
 
 from llv.engine.loops import phased_gradient_response_loop
 from llv.engine.loops.gradient_response import GradientResponse
@@ -48,10 +49,22 @@ def moves(monkeypatch):
 
 
 def equal(first, second):
-    """Whether two runs ended with the same tensors, states of optimizers included."""
-    a, b = first.model.state_dict(), second.model.state_dict()
-    states = [str(run.optim_wrapper.state_dict()) for run in (first, second)]
-    return all(torch.equal(a[k], b[k]) for k in a) and states[0] == states[1]
+    """Whether two runs ended with the same weights, states of optimizers and states of schedulers, to the bit."""
+    (found, structure), (expected, other) = (tree_flatten(state(run)) for run in (first, second))
+    return structure == other and all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+        for a, b in zip(found, expected, strict=True)
+    )
+
+
+def state(run):
+    """All that a run goes on from, in containers of its own type alone."""
+    schedulers = {
+        name: [dict(scheduler.state_dict()) for scheduler in group]
+        for name, group in run.param_schedulers.items()
+    }
+    wrapper = run.optim_wrapper.state_dict()
+    return dict(model=dict(run.model.state_dict()), optimizers=wrapper, schedulers=schedulers)
 
 
 def scalars(folder):
@@ -174,12 +187,14 @@ def test_content_as_upper_objective_moves_other_ways(respond):
     assert found['printed'] != found['content'] != [1.0] * 4
 
 
+TINY_TRICO = (
+    "model.update(enhancer=dict(type='llv.TriCo', scale=2, width=16, illumination_width=8, blocks=(1, 1, 1, 1),\n"
+    "heads=(1, 2, 2, 2), scene_loss=dict(type='llv.TriCoLoss')))\n"
+)
+
+
 def test_trico_runs_through_both_stages(respond, moves, tmp_path):
-    tiny = (
-        "model.update(enhancer=dict(type='llv.TriCo', scale=2, width=16, illumination_width=8, blocks=(1, 1, 1, 1),\n"
-        "heads=(1, 2, 2, 2), scene_loss=dict(type='llv.TriCoLoss')))\n"
-    )
-    enhancer = respond(tiny, iters=6, s1_iters=3, folder=tmp_path / 'run').model.enhancer
+    enhancer = respond(TINY_TRICO, iters=6, s1_iters=3, folder=tmp_path / 'run').model.enhancer
     assert moves == ['hrf'] * 3 + ['rf'] * 3
     moved = [hyper.item() for hyper in enhancer.scene_loss.hyper.values()]
     assert all(0.9 < value < 1.1 and value != 1 for value in moved)
@@ -188,19 +203,34 @@ def test_trico_runs_through_both_stages(respond, moves, tmp_path):
     assert records[-1]['upper_loss'] != records[-1]['loss']
 
 
-@pytest.mark.parametrize('killed', [5, 9])
-def test_killed_trainings_resume_to_equal_weights(tmp_path, respond, run_tool, killed):
-    """In the first stage and in the second."""
+@pytest.mark.parametrize(
+    ('killed', 'enhancer', 'settings'),
+    [
+        (5, '', {}),
+        (9, '', {}),
+        (9, '', dict(s1_iters=3, use_s2=False)),
+        (9, TINY_TRICO, {}),
+    ],
+    ids=['first stage', 'second stage', 'plain stage', 'TriCo'],
+)
+def test_killed_trainings_resume_to_equal_weights(
+    tmp_path, respond, run_tool, killed, enhancer, settings
+):
     file = tmp_path / 'killed.py'
-    settings = dict(iters=10, s1_iters=7)
-    file.write_text(toy_trico.config(toy_trico.killed(killed), workers=1, **settings))
+    settings = dict(iters=10, s1_iters=7) | settings
+    text = toy_trico.config(enhancer + toy_trico.killed(killed), workers=1, **settings)
+    file.write_text(text)
     process = run_tool('tools/train.py', file, '--work-dir', tmp_path / 'killed')
-    whole = respond(folder=tmp_path / 'whole', **settings)
+    whole = respond(enhancer, folder=tmp_path / 'whole', **settings)
     output = process.communicate()[0]
     assert process.returncode == -signal.SIGKILL, output
     last = (tmp_path / 'killed' / 'last_checkpoint').read_text()
     assert last.endswith(f'iter_{killed - 1}.pth')
-    assert equal(whole, respond(folder=tmp_path / 'killed', resume='auto', **settings))
+    resumed = respond(enhancer, folder=tmp_path / 'killed', resume='auto', **settings)
+    assert resumed.iter == 10 and equal(whole, resumed)
+    momentum = next(iter(resumed.optim_wrapper['refine'].optimizer.state.values()))['exp_avg']
+    momentum[-1] += 1e-7  # which a shortened text would not show
+    assert not equal(whole, resumed)
 
 
 def test_two_processes_have_equal_hyper_variables_and_weights(tmp_path, run_tool):

@@ -175,7 +175,7 @@ def small_strips(monkeypatch):
 
 def upsampler(channels=6):
     torch.manual_seed(0)
-    layer = DynamicUpsampling(channels, rank=4)
+    layer = DynamicUpsampling(channels, rank=4, kernel=5)
     torch.nn.init.normal_(layer.logits.weight)
     return layer
 

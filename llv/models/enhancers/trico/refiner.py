@@ -35,6 +35,7 @@ class LFR(nn.Module):
         expansion: Of the feed-forward layers.
         use_ihem: With modulators.
         global_residual: Add the reflectance, enlarged bilinearly, to the result.
+        rank, kernel: Of the dynamic up-sampling.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class LFR(nn.Module):
         expansion: float,
         use_ihem: bool,
         global_residual: bool,
+        rank: int,
+        kernel: int,
     ) -> None:
         super().__init__()
         self.scale = scale
@@ -70,7 +73,7 @@ class LFR(nn.Module):
                 for k in levels
             )
         self.refinement = EncoderBlock(width, 1, expansion)
-        self.head = _head(scale, width)
+        self.head = _head(scale, width, rank, kernel)
         self.to_rgb = nn.Conv2d(width, 3, 3, padding=1)
         nn.init.normal_(self.to_rgb.weight, std=_OUTPUT_STD)
         nn.init.zeros_(self.to_rgb.bias)
@@ -126,14 +129,14 @@ class LFR(nn.Module):
         return self.refinement(x)
 
 
-def _head(scale: int, width: int) -> nn.Sequential:
+def _head(scale: int, width: int, rank: int, kernel: int) -> nn.Sequential:
     """(N, C, H, W) to (N, C, s·H, s·W)."""
     layers: list[nn.Module] = [ResidualUnit(width, width) for _ in range(3)]
     if scale > 1:
-        layers.insert(0, DynamicUpsampling(width))
+        layers.insert(0, DynamicUpsampling(width, rank, kernel))
     if scale > 2:
         layers += [
-            DynamicUpsampling(width),
+            DynamicUpsampling(width, rank, kernel),
             nn.Conv2d(width, width, 3, padding=1),
             nn.LeakyReLU(SLOPE, inplace=True),
         ]

@@ -16,7 +16,6 @@ from .residual import SLOPE, ResidualUnit
 
 LEVELS = 4
 _FLOOR = 1e-4  # of the illumination, where it divides
-_BIAS = 2.0  # of the logits: α starts at 0.88, a gain of 8 for black
 
 
 class Illumination(NamedTuple):
@@ -43,15 +42,16 @@ class LII(nn.Module):
 
     Args:
         width: C_i, channels on all levels.
+        bias: Of the logits at the start: 2 makes α 0.88, a gain of 8 for black.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, bias: float = 2.0) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, width, 3, padding=1)
         self.encoder = nn.ModuleList(ResidualUnit(width, width) for _ in range(LEVELS))
         self.decoder = nn.ModuleList(ResidualUnit(2 * width, width) for _ in range(LEVELS - 1))
         self.head = nn.Conv2d(width, 3, 3, padding=1)
-        nn.init.constant_(self.head.bias, _BIAS)
+        nn.init.constant_(self.head.bias, bias)
 
     def forward(self, images: Tensor) -> Illumination:
         """Single precision at least, also under autocast: dark pictures are divided by small numbers.

@@ -51,12 +51,15 @@ class TriCo(BaseEnhancer):
         use_lii: With the regulator. Without it v = x, and the modulators ask themselves; True.
         use_ihem: With the modulators. Without them the prior is not run; True.
         use_global_residual: Add the enlarged reflectance to the result; True.
+        upsampling_rank: Channels of the second-order features that the kernels of the up-sampling come from; 32.
+        upsampling_kernel: Side of these kernels, odd; 5.
         prior: What the semantic features come from: ``'sam'``, MobileSAM, as published; ``'torchvision'``, ResNet-18;
             ``'none'``, the default, which needs no weights; or a config such as ``dict(type='sam',
             weights='mobile_sam.pt')`` or ``dict(type='torchvision', model='vgg16')``, see
             :mod:`llv.models.enhancers.trico.prior`. It is frozen, no child of this module and in none of its
             checkpoints.
         detach_prior: No gradient through the prior into the regulator.
+        illumination_bias: Where the logits of α start: 2 is a gain of 8 for black.
         scene_loss: Config of the loss, such as ``dict(type='llv.TriCoLoss')``; None for none.
         tile: Side of the tiles, a multiple of eight such as 256, that pictures larger than it are lit in; None for
             whole pictures. In eval mode only: in training a picture is a crop that is seen whole. See
@@ -82,8 +85,11 @@ class TriCo(BaseEnhancer):
         use_lii: bool | None = None,
         use_ihem: bool | None = None,
         use_global_residual: bool | None = None,
+        upsampling_rank: int | None = None,
+        upsampling_kernel: int | None = None,
         prior: str | dict | None = None,
         detach_prior: bool = True,
+        illumination_bias: float = 2.0,
         scene_loss: dict | None = None,
         tile: int | None = None,
         tile_overlap: int = 16,
@@ -106,6 +112,8 @@ class TriCo(BaseEnhancer):
                 use_lii=True,
                 use_ihem=True,
                 use_global_residual=True,
+                upsampling_rank=32,
+                upsampling_kernel=5,
                 prior=dict(type='none'),
             ),
             scale=scale,
@@ -117,6 +125,8 @@ class TriCo(BaseEnhancer):
             use_lii=use_lii,
             use_ihem=use_ihem,
             use_global_residual=use_global_residual,
+            upsampling_rank=upsampling_rank,
+            upsampling_kernel=upsampling_kernel,
             prior=None if prior is None else _described(chosen),
         )
         _check(options)
@@ -126,7 +136,9 @@ class TriCo(BaseEnhancer):
         self.detach_prior = detach_prior
         # not `self.prior = …`, which would make it a child: no optimizer, checkpoint or count is to see it
         self.__dict__['prior'] = chosen
-        self.regulator = LII(options['illumination_width']) if options['use_lii'] else None
+        self.regulator = None
+        if options['use_lii']:
+            self.regulator = LII(options['illumination_width'], illumination_bias)
         self.refiner = LFR(
             scale=self.scale,
             width=options['width'],
@@ -137,6 +149,8 @@ class TriCo(BaseEnhancer):
             expansion=options['ffn_expansion'],
             use_ihem=options['use_ihem'],
             global_residual=options['use_global_residual'],
+            rank=options['upsampling_rank'],
+            kernel=options['upsampling_kernel'],
         )
         # a tenth to a fifth faster on a CPU than the default layout
         self.to(memory_format=torch.channels_last)
@@ -246,13 +260,17 @@ def _check(options: Mapping[str, Any]) -> None:
         counts = options[name]
         if len(counts) != LEVELS or not all(isinstance(n, int) and n > 0 for n in counts):
             raise ValueError(f'`{name}` must be four positive integers, but got {counts!r}.')
-    for name in ('width', 'illumination_width'):
+    for name in ('width', 'illumination_width', 'upsampling_rank', 'upsampling_kernel'):
         if not isinstance(options[name], int) or options[name] < 1:
             raise ValueError(f'`{name}` must be a positive integer, but got {options[name]!r}.')
     width = options['width']
     if any(width % n for n in (4, *options['heads'])):
         raise ValueError(
             f'`width` must be a multiple of 4 and of all `heads` {options["heads"]}, but got {width}.'
+        )
+    if not options['upsampling_kernel'] % 2:
+        raise ValueError(
+            f'`upsampling_kernel` must be odd, so that it has a middle, but got {options["upsampling_kernel"]}.'
         )
     if not 1 / width <= options['ffn_expansion'] < float('inf'):
         raise ValueError(

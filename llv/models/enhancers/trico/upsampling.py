@@ -25,7 +25,7 @@ class DynamicUpsampling(nn.Module):
         kernel: k, odd.
     """
 
-    def __init__(self, channels: int, rank: int = 32, kernel: int = 5) -> None:
+    def __init__(self, channels: int, rank: int, kernel: int) -> None:
         super().__init__()
         self.kernel = kernel
         self.branch1 = _branch(channels, rank)
