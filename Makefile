@@ -31,8 +31,7 @@ env:
 # One process a core, each with one thread; the tests of a file stay together, and files start in the order of
 # tests/conftest.py, the long ones first, instead of by their number of tests.
 test: env
-	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(PY) -m pytest tests -n auto --maxprocesses 4 --dist loadfile \
-		--no-loadscope-reorder
+	@MPLBACKEND=Agg OMP_NUM_THREADS=1 $(PY) -m pytest tests -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: env
 	@$(PY) -m ruff check .

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,8 +121,8 @@ def test_a_plugged_config_works_in_a_process_that_imported_nothing(home):
     plugged = plug_enhancer(cfg, 'sent_lamp.py', gain=4.0)
     assert plugged.model.data_preprocessor.enhancer == dict(type='sent_lamp.Lamp', gain=4.0)
     sys.path.insert(0, str(Path(__file__).parent))
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        found = pool.apply(_light_what_was_sent, [plugged.to_dict()])
+    with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:
+        found = pool.submit(_light_what_was_sent, plugged.to_dict()).result()
     assert found == pytest.approx(0.8)
 
 

@@ -56,7 +56,8 @@ def test_a_flickering_exposure_flickers_less(enhancers, seed, depth):
             plain = [float(enhancer(frame).image.mean()) for frame in frames]
         kept = [float(steady(frame, i / 25).mean()) for i, frame in enumerate(frames)]
         change, less = (np.abs(np.diff(x)).mean() for x in (plain, kept))
-        assert less < 0.5 * change, type(enhancer).__name__
+        # an enhancer that brings every picture to one brightness leaves no flicker: below a tenth of a grey level
+        assert less < max(0.5 * change, 0.1 / 255), type(enhancer).__name__
         # steadier, and not darker or brighter
         assert np.mean(kept) == pytest.approx(np.mean(plain), rel=3 * depth)
 

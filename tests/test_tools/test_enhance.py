@@ -185,7 +185,6 @@ def test_bad_weight_files(run, tmp_path, kind, words):
     [
         (('{a}', '--enhancer', 'raus', '--out', '{o}'), '`raus` is no registered.*mean `RUAS`'),
         (('{a}', '--enhancer', '{t}/no.py', '--out', '{o}'), 'no.py` is not there'),
-        (('{a}', '--enhancer', 'identity', '--out', '{a}'), 'Nothing can be written to'),
         (('{a}', '--enhancer', 'identity', '--out', '{t}'), 'would be replaced'),
         (('{t}/empty', '--enhancer', 'identity', '--out', '{o}'), 'holds no picture'),
         (('{t}/*.gif', '--enhancer', 'identity', '--out', '{o}'), 'nothing matches'),
@@ -206,6 +205,13 @@ def test_wrong_arguments_are_one_sentence(run, tmp_path, args, words):
     assert code == 2
     assert len(stderr.strip().splitlines()) == 1
     assert re.search(words, stderr), stderr
+
+
+def test_a_file_is_no_place_for_pictures(run, tmp_path):
+    save(tmp_path / 'a.png')
+    place = str(tmp_path / 'a.png')
+    code, stdout, stderr = run(place, '--enhancer', 'identity', '--out', place)
+    assert code == 2 and 'is a file: name a folder' in stderr.splitlines()[-1]
 
 
 def test_official_weights_on_a_real_photograph_without_mm_packages(reference_dir, tmp_path):

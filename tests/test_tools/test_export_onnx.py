@@ -271,5 +271,5 @@ def test_code_outside_of_tensors_is_told(tmp_path):
 
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setattr(export, 'NEEDED', ('onnx', 'no_such_package'))
-    with pytest.raises(ModuleNotFoundError, match=r'`no_such_package`; install the extra'):
+    with pytest.raises(ModuleNotFoundError, match=r'`no_such_package`, the extra `export`'):
         export.require_packages()

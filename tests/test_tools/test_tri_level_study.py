@@ -41,6 +41,7 @@ def study_file(tmp_path_factory):
         decoys={'none': None, '4': dict(magnitude=4.0)},
         arms={'equal weights': dict(options=PLAIN), 'PGR': {}},
         cascades={'both': str(CONFIGS / 'cascade.py')},
+        pairs=[['PGR', 'both']],
         convergence=[['PGR', '4']],
         features='PGR',
         options={
